@@ -1,0 +1,141 @@
+import dataclasses
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
+
+from vlmcog.checkpoints.manager import Checkpoints, restore_params
+from vlmcog.errors import UserError
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class State:
+    step: jax.Array
+    params: dict
+    rng: jax.Array
+
+
+class Model:
+    """Only what restoring needs."""
+
+    def __init__(self, shape=(16, 4), dtype=jnp.float32, names=("kernel",)):
+        self.shape, self.dtype, self.names = shape, dtype, names
+
+    def init(self, rng):
+        kernels = {name: jnp.zeros(self.shape, self.dtype) for name in self.names}
+        return {"llm": {**kernels, "bias": jnp.zeros(3, jnp.bfloat16)}}
+
+
+def _state(step=1):
+    params = {"llm": {"kernel": jax.random.normal(jax.random.key(step), (16, 4)), "bias": jnp.ones(3, jnp.bfloat16)}}
+    return State(jnp.int32(step), params, jax.random.key(7))
+
+
+def _split_over(devices):
+    mesh = jax.make_mesh((devices,), ("fsdp",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
+    return NamedSharding(mesh, PartitionSpec("fsdp")), NamedSharding(mesh, PartitionSpec())
+
+
+def _abstract(state, split, whole):
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=split if leaf.ndim == 2 else whole), state
+    )
+
+
+def _save(workdir, *steps):
+    with Checkpoints(workdir / "checkpoints", keep=2) as checkpoints:
+        for step in steps:
+            checkpoints.save(step, _state(step), {"next_index": step})
+
+
+def _assert_same(one, other):
+    one, other = (dataclasses.replace(state, rng=jax.random.key_data(state.rng)) for state in (one, other))
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+@pytest.mark.parametrize("saved_on", [1, 8])
+@pytest.mark.parametrize("restored_on", [1, 2, 8])
+def test_what_is_restored_is_what_was_saved_on_any_devices(tmp_path, saved_on, restored_on):
+    state = _state()
+    placed = jax.device_put(state, jax.tree.map(lambda leaf: leaf.sharding, _abstract(state, *_split_over(saved_on))))
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(1, placed, {"next_index": 11})
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        assert checkpoints.latest() == 1
+        restored = checkpoints.restore_state(1, _abstract(state, *_split_over(restored_on)))
+        assert checkpoints.restore_data(1) == {"next_index": 11}
+    _assert_same(restored, state)
+    assert len(restored.params["llm"]["kernel"].sharding.device_set) == restored_on
+    assert restored.params["llm"]["bias"].dtype == jnp.bfloat16
+    np.testing.assert_array_equal(jax.random.uniform(restored.rng), jax.random.uniform(state.rng))
+
+
+def test_a_save_is_not_disturbed_by_steps_that_take_over_its_memory(tmp_path):
+    grow = jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf + 1, tree), donate_argnums=0)
+    tree = {"w": jnp.zeros(1_000_000)}
+    with Checkpoints(tmp_path, keep=10) as checkpoints:
+        for step in range(10):
+            checkpoints.save(step, tree, {})
+            for _ in range(3):
+                tree = grow(tree)
+    where = SingleDeviceSharding(jax.devices()[0])
+    with Checkpoints(tmp_path) as checkpoints:
+        for step in range(10):
+            abstract = {"w": jax.ShapeDtypeStruct((1_000_000,), jnp.float32, sharding=where)}
+            values = np.unique(np.asarray(checkpoints.restore_state(step, abstract)["w"]))
+            np.testing.assert_array_equal(values, [3.0 * step])
+
+
+def test_the_newest_are_kept(tmp_path):
+    _save(tmp_path, 1, 2, 3)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["2", "3"]
+
+
+def test_a_half_written_checkpoint_is_not_picked_up_and_cleared_away(tmp_path):
+    _save(tmp_path, 1)
+    folder = tmp_path / "checkpoints"
+    shutil.copytree(folder / "1", folder / "2.orbax-checkpoint-tmp")  # what orbax leaves when it is killed
+    (folder / "2.orbax-checkpoint-tmp" / "commit_success.txt").unlink()
+    with Checkpoints(folder) as reader:
+        assert reader.latest() == 1
+    assert (folder / "2.orbax-checkpoint-tmp").exists()  # a reader leaves a run that may be writing alone
+    with Checkpoints(folder, keep=2) as writer:
+        assert writer.latest() == 1
+        writer.save(3, _state(3), {})
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "3"]
+
+
+def test_parameters_alone(tmp_path):
+    _save(tmp_path, 1, 2)
+    params = restore_params(tmp_path, Model())
+    jax.tree.map(np.testing.assert_array_equal, params, _state(2).params)
+    assert params["llm"]["kernel"].devices() == {jax.devices()[0]}
+    split = restore_params(tmp_path, Model(), sharding=_split_over(8)[1])
+    assert len(split["llm"]["kernel"].devices()) == 8
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Model(shape=(16, 5)), r"params/llm/kernel is float32\[16, 4\] in the checkpoint but float32\[16, 5\] in this"),
+        (Model(dtype=jnp.bfloat16), r"params/llm/kernel is float32\[16, 4\] in the checkpoint but bfloat16\[16, 4\]"),
+        (Model(names=("kernel", "extra")), r"params/llm/extra is absent in the checkpoint but float32\[16, 4\]"),
+        (Model(names=()), r"params/llm/kernel is float32\[16, 4\] in the checkpoint but absent in this model"),
+    ],
+)
+def test_a_checkpoint_of_another_shape_is_refused_by_the_parameter(tmp_path, model, message):
+    _save(tmp_path, 1)
+    with pytest.raises(UserError, match=message) as caught:
+        restore_params(tmp_path, model)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", ["", "checkpoints"])
+def test_a_workdir_without_checkpoint_is_refused(tmp_path, folder):
+    (tmp_path / folder).mkdir(exist_ok=True)
+    with pytest.raises(UserError, match="no checkpoint in"):
+        restore_params(tmp_path, Model())

@@ -1,0 +1,82 @@
+"""A run that was evaluated on three rungs, with simulated answers and people, and no model."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vlmcog import evaluate as evaluate_lib
+from vlmcog.datasets.features import Judgment, Trial
+from vlmcog.datasets.specs import parse
+from vlmcog.evaluation import answers, ladder, manifest, tables
+from vlmcog.tasks.registry import get_task
+from vlmcog.training import config as config_lib
+
+TUNED_ON = parse("cubeworld_towers/cubeworld_small-size64")
+QUALITY = {ladder.SAME_SPLIT: 4.0, ladder.REAL_PHOTOS: 0.5, ladder.OTHER_DOMAIN: 0.0}
+
+
+class Trials(list):
+    def judgments(self):
+        rows = [(j.participant, trial.item, trial.task, j.response) for trial in self for j in trial.judgments]
+        return pd.DataFrame(rows, columns=["participant", "item", "task", "response"])
+
+
+def make_source(rung, *, count=40, names="item-{}", people=9):
+    rng = np.random.default_rng(1)
+    task = get_task(rung.task)
+    judged = range(people if rung.name == ladder.REAL_PHOTOS else 0)
+    return Trials(
+        Trial(
+            image=rng.integers(256, size=(16, 16, 3), dtype=np.uint8),
+            item=names.format(index),
+            task=task.name,
+            question=task.question,
+            options=task.answers.options,
+            answer=index % 2,
+            judgments=tuple(Judgment(f"p{p}", float(rng.random() < 0.3 + 0.4 * (index % 2))) for p in judged),
+            n_blocks=2 + index % 3,
+            height=float(index % 3),
+        )
+        for index in range(count)
+    )
+
+
+def make_answers(rung, source, *, run, quality):
+    rng = np.random.default_rng(2)
+    logits = quality * (np.array([trial.answer for trial in source]) - 0.5) + rng.normal(size=len(source))
+    p_yes = 1 / (1 + np.exp(-logits))
+    table = pd.DataFrame({"item": [trial.item for trial in source], "answer": [trial.answer for trial in source]})
+    table = table.assign(
+        **{"run": run, "model": "tiny", "evaluated_on": rung.evaluated_on, "task": rung.task, "text": ""},
+        options=json.dumps(["no", "yes"]),
+        probabilities=[json.dumps([1 - p, p]) for p in p_yes],
+        response=(p_yes > 0.5).astype(int),
+        log_probability=np.log(np.maximum(p_yes, 1 - p_yes)),
+    )
+    return table.loc[:, list(answers.COLUMNS)]
+
+
+@pytest.fixture
+def make_run(tmp_path, monkeypatch):
+    """Returns a function that makes an evaluated run: `make_run(name, rungs, names, quality, answer)`."""
+
+    def make(name="towers", *, rungs=tuple(QUALITY), names="item-{}", quality=QUALITY, constant=False):
+        workdir = tmp_path / name
+        config = config_lib.TrainConfig(data=config_lib.DataConfig(dataset=str(TUNED_ON)))
+        workdir.mkdir()
+        (workdir / "config.json").write_text(config_lib.to_json(config))
+        chosen = [rung for rung in ladder.rungs(TUNED_ON) if rung.name in rungs]
+        sources = {rung.spec: make_source(rung, names=names) for rung in chosen}
+        monkeypatch.setattr(evaluate_lib.read, "load", lambda spec, *_, **__: sources[spec])
+        for rung in chosen:
+            table = make_answers(rung, sources[rung.spec], run=name, quality=quality[rung.name])
+            if constant:
+                table = table.assign(probabilities="[0.4, 0.6]", response=1)
+            tables.write(table, tables.answers_path(workdir, rung))
+            manifest.update(workdir, rung.evaluated_on, {"checkpoint_step": 1500})
+        evaluate_lib.evaluate(workdir, [rung.evaluated_on for rung in chosen], rescore=True)
+        return workdir
+
+    return make

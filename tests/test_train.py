@@ -1,0 +1,230 @@
+"""The command itself, in processes of its own, on a generated dataset."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from vlmcog import train
+from vlmcog.checkpoints.manager import Checkpoints, restore_params
+from vlmcog.datasets.build import build
+from vlmcog.errors import UserError
+from vlmcog.models import registry
+from vlmcog.training import optimizer, sharding, step
+from vlmcog.training.config import MeshConfig
+from vlmcog.training.workdir import read_config
+
+ROOT = pathlib.Path(__file__).parents[1]
+DATASET = "cubeworld_towers/cubeworld_small-size16-train40-validation10-test1"
+STEPS = 60
+SMALL = {
+    "data.dataset": DATASET,
+    "data.batch_size": 8,
+    "model.size": "nano",
+    "model.image_size": 16,
+    "model.dropout": 0.1,
+    "total_steps": STEPS,
+    "log_every": 5,
+    "eval_every": 20,
+    "save_every": 10,
+    "keep": 10,
+    "schedule.warmup_steps": 5,
+}
+SECONDS = 900  # on a busy machine; alone, a run takes some ten
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    build(DATASET, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def arguments(data_dir):
+    """A function that returns the command line of a small run with some values changed."""
+
+    def make(workdir, **changes):
+        values = {**SMALL, "data.data_dir": data_dir, **{key.replace("__", "."): v for key, v in changes.items()}}
+        overrides = [f"--config.{key}={value}" for key, value in values.items()]
+        return ["--config", str(ROOT / "configs/towers.py"), "--workdir", str(workdir), *overrides]
+
+    return make
+
+
+def _start(arguments, devices=1):
+    """Starts the command; code is optimised less, so that it compiles faster."""
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-m", "vlmcog.train", *arguments]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _finish(process):
+    """Waits for the end; returns the status and what was printed as an error."""
+    try:
+        return process.wait(SECONDS), process.communicate()[1]
+    finally:
+        process.kill()
+
+
+def _stop(process, workdir, sent, *, after_step):
+    """Sends a signal to a run once it has a checkpoint of that step."""
+    deadline = time.monotonic() + SECONDS
+    while not (workdir / "checkpoints" / str(after_step)).exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(sent)
+    return _finish(process)
+
+
+def _rows(workdir):
+    rows = [json.loads(line) for line in (workdir / "train.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "images_per_second"} for row in rows]
+
+
+def _everything(workdir):
+    """Every parameter, moment, counter and RNG of the last checkpoint as bytes, and the place in the data."""
+    config = read_config(workdir)
+    model = registry.build(config.model)
+    mesh = sharding.make_mesh(MeshConfig(fsdp=1), batch_size=1)
+    built = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
+    abstract = step.abstract_state(model, built, MeshConfig(fsdp=1), mesh)
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        state = checkpoints.restore_state(checkpoints.latest(), abstract)
+        data = checkpoints.restore_data(checkpoints.latest())
+    state = dataclasses.replace(state, rng=jax.random.key_data(state.rng))
+    leaves = jax.tree.leaves_with_path(state)
+    return {jax.tree_util.keystr(path): np.asarray(leaf).tobytes() for path, leaf in leaves} | data
+
+
+def _files(workdir):
+    return {path: path.stat().st_mtime_ns for path in workdir.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(arguments, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("undisturbed")
+    status, errors = _finish(_start(arguments(workdir)))
+    assert status == 0, errors
+    return workdir
+
+
+def test_cut_off_and_gone_on_with_it_ends_as_if_undisturbed(arguments, undisturbed, tmp_path):
+    """Killed outright, then interrupted from the keyboard, then left alone: the same to the last bit."""
+    status, _ = _stop(_start(arguments(tmp_path)), tmp_path, signal.SIGKILL, after_step=10)
+    assert status == -signal.SIGKILL
+    status, errors = _stop(_start(arguments(tmp_path)), tmp_path, signal.SIGINT, after_step=30)
+    assert (status, errors.splitlines()[-1]) == (130, "interrupted")
+    assert "Traceback" not in errors
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        assert 30 <= checkpoints.latest() < STEPS
+    status, errors = _finish(_start(arguments(tmp_path)))
+    assert status == 0, errors
+    assert "going on from step" in errors
+
+    assert _everything(tmp_path) == _everything(undisturbed)
+    assert _rows(tmp_path) == _rows(undisturbed)
+    assert [row["step"] for row in _rows(tmp_path) if "loss" in row] == list(range(5, STEPS + 1, 5))
+
+
+def test_eight_devices_train_as_one_and_one_goes_on_for_them(arguments, undisturbed, tmp_path):
+    process = _start(arguments(tmp_path, mesh__fsdp=8, save_every=5), devices=8)
+    status, _ = _stop(process, tmp_path, signal.SIGKILL, after_step=5)
+    assert status == -signal.SIGKILL
+    many, one = _rows(tmp_path)[0], _rows(undisturbed)[0]
+    assert many == pytest.approx(one, rel=1e-5, abs=1e-5)
+    status, errors = _finish(_start(arguments(tmp_path, mesh__fsdp=1, save_every=5)))
+    assert status == 0, errors
+    assert _rows(tmp_path)[-2] == pytest.approx(_rows(undisturbed)[-2], rel=0.05)
+
+
+def test_what_a_run_leaves(undisturbed):
+    assert {path.name for path in undisturbed.iterdir()} == {"config.json", "train.jsonl", "tensorboard", "checkpoints"}
+    first, *_, last = [row for row in _rows(undisturbed) if "loss" in row]
+    assert last["loss"] < first["loss"] / 2
+    validation = [row for row in _rows(undisturbed) if "validation_loss" in row]
+    assert [row["step"] for row in validation] == [20, 40, 60]
+    assert all(0 <= row["validation_accuracy"] <= 1 and row["validation_items"] == 10 for row in validation)
+    params = restore_params(undisturbed, registry.build(read_config(undisturbed).model))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
+def test_a_finished_run_is_left_as_it_is(arguments, undisturbed, capsys):
+    before = _files(undisturbed)
+    train.main(arguments(undisturbed, mesh__fsdp=1))
+    assert f"trained to its last step, {STEPS}" in capsys.readouterr().err
+    assert _files(undisturbed) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer.learning_rate": 1}, r"holds a run with optimizer\.learning_rate=0\.001, but this config has 1\.0"),
+        ({"model.dropout": 0.2}, r"holds a run with model\.dropout=0\.1, but this config has 0\.2; use another"),
+    ],
+)
+def test_another_config_leaves_the_workdir_as_it_is(arguments, undisturbed, changes, message):
+    before = _files(undisturbed)
+    with pytest.raises(UserError, match=message):
+        train.main(arguments(undisturbed, **changes))
+    assert _files(undisturbed) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data.batch_size": 48}, r"data\.batch_size=48 is more than the 40 trials"),
+        ({"data.batch_size": 12}, r"data\.batch_size=12 can't be split evenly over the 8 devices"),
+        ({"mesh.fsdp": 16, "data.batch_size": 16}, r"needs 16 devices but there are 8"),
+        ({"model.image_size": 20}, r"model\.image_size=20"),
+        ({"data.dataset": DATASET.replace("size16", "size32")}, r"python -m vlmcog\.datasets build"),
+        ({"data.tasks": "red_block_any"}, r"red_block_any"),
+        ({"optimizer.trainable": '(("img/.*",False),)'}, r"optimizer\.trainable: no rule matches the parameter llm/"),
+        ({"mesh.rules": '(("llm/.*","fsdp"),)'}, r"mesh\.rules: no rule matches the parameter img/"),
+        ({"total_stepz": 3}, r"'total_stepz' is unknown \(did you mean 'total_steps'\?\)"),
+        ({"total_steps": "long"}, r"total_steps.*'long'"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_compiles(arguments, tmp_path, monkeypatch, changes, message):
+    monkeypatch.setattr(jax, "jit", None)
+    with pytest.raises(UserError, match=message) as caught:
+        train.main(arguments(tmp_path / "run", **changes))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(arguments, tmp_path):
+    changes = {"optimizer.learning_rate": 1e30, "optimizer.clip_norm": 0.0, "save_every": 1}
+    status, errors = _finish(_start(arguments(tmp_path, **changes)))
+    assert status == 2
+    *_, last = errors.splitlines()
+    assert re.match(
+        r"error: (loss|grad_norm) is (nan|inf) at step \d+ \(learning rate .*; start in a new --workdir", last
+    )
+    assert "Traceback" not in errors
+    params = restore_params(tmp_path, registry.build(read_config(tmp_path).model))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
+def test_a_model_of_another_shape_is_refused(undisturbed):
+    model = registry.build(dataclasses.replace(read_config(undisturbed).model, image_size=32))
+    with pytest.raises(UserError, match=r"params/img/pos_embedding is float32\[1, 4, 32\] .* but float32\[1, 16, 32\]"):
+        restore_params(undisturbed, model)
+
+
+def test_help_names_everything(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        train.main(["--help"])
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("--config FILE[:ARG]", "--workdir DIR", "--config.KEY", "example:"))

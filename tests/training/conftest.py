@@ -1,0 +1,114 @@
+"""A model that conforms to the boundary, compiles in a blink, and learns whether an image is bright."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vlmcog.datasets.features import Trial
+from vlmcog.training import config as config_lib
+
+SIDE, WIDTH, WORDS = 8, 16, ("no", "yes")
+
+
+class BrightProcessor:
+    """One token an answer: its index in `WORDS`."""
+
+    def train_example(self, image, question, answer):
+        return {"image": _scaled(image), "answer": np.int32(WORDS.index(answer))}
+
+    def score_example(self, image, question, options):
+        tokens = np.array([[WORDS.index(option)] for option in options], np.int32)
+        return {"image": _scaled(image), "options": tokens, "options_mask": np.ones((len(options), 1), bool)}
+
+
+@dataclasses.dataclass(frozen=True)
+class BrightModel:
+    """Two dense layers on the pixels."""
+
+    name = "bright"
+    processor = BrightProcessor()
+    traced: list = dataclasses.field(default_factory=list)  # grows whenever the loss is traced
+    dropout: float = 0.0
+
+    def init(self, rng):
+        first, second = jax.random.split(rng)
+        return {
+            "img": {
+                "kernel": 0.1 * jax.random.normal(first, (SIDE * SIDE * 3, WIDTH)),
+                "bias": jnp.zeros(WIDTH),
+            },
+            "llm": {"kernel": 0.1 * jax.random.normal(second, (WIDTH, len(WORDS)))},
+        }
+
+    def loss(self, params, batch, rng=None):
+        self.traced.append("loss")
+        chances = self._log_chances(params, batch, rng)
+        right = jnp.take_along_axis(chances, batch["answer"][:, None], axis=1)[:, 0]
+        accuracy = (chances.argmax(-1) == batch["answer"]).astype(jnp.float32).mean()
+        return -right.mean(), {"loss": -right.mean(), "accuracy": accuracy, "n_tokens": jnp.float32(len(right))}
+
+    def score(self, params, batch):
+        scores = jnp.take_along_axis(self._log_chances(params, batch), batch["options"][:, :, 0], axis=1)
+        return jnp.where(batch["options_mask"].any(-1), scores, -jnp.inf)
+
+    def _log_chances(self, params, batch, rng=None):
+        pixels = batch["image"].reshape(len(batch["image"]), -1)
+        hidden = jnp.tanh(pixels @ params["img"]["kernel"] + params["img"]["bias"][None])
+        if rng is not None and self.dropout:
+            hidden = jnp.where(jax.random.bernoulli(rng, 1 - self.dropout, hidden.shape), hidden, 0.0)
+        return jax.nn.log_softmax(hidden @ params["llm"]["kernel"])
+
+
+def _scaled(image):
+    return image.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+
+
+def bright_trials(count, *, seed=0, question="Will this block tower fall?"):
+    """Noise images, every other one brighter: the answer is yes."""
+    rng = np.random.default_rng(seed)
+    noise = rng.integers(0, 128, (count, SIDE, SIDE, 3), dtype=np.uint8)
+    return [
+        Trial(noise[i] + np.uint8(127 * (i % 2)), f"item{i}", "tower_falls", question, WORDS, i % 2)
+        for i in range(count)
+    ]
+
+
+@pytest.fixture
+def bright_model():
+    return BrightModel()
+
+
+@pytest.fixture
+def bright_model_with_dropout():
+    return BrightModel(dropout=0.5)
+
+
+@pytest.fixture(scope="session")
+def make_trials():
+    return bright_trials
+
+
+@pytest.fixture(scope="session")
+def make_config():
+    """The default config, smaller; takes nested dicts of what differs."""
+
+    def make(**changes):
+        small = {
+            "total_steps": 20,
+            "log_every": 5,
+            "eval_every": 10,
+            "save_every": 10,
+            "data": {"batch_size": 8, "augment": (), **changes.pop("data", {})},
+            "schedule": {"warmup_steps": 2, **changes.pop("schedule", {})},
+            "optimizer": {
+                "method": "adamw",
+                "decayed": ((".*/bias", False), (".*", True)),
+                **changes.pop("optimizer", {}),
+            },
+        }
+        return config_lib.from_config_dict(small | changes)
+
+    return make

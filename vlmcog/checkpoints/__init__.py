@@ -1,0 +1,1 @@
+"""Saving and restoring runs; reading and writing public checkpoint formats."""

@@ -1,0 +1,108 @@
+"""Checkpoints of a run: orbax, in one place."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+from jax.sharding import Sharding, SingleDeviceSharding
+from jaxtyping import PyTree
+
+from vlmcog.errors import UserError
+from vlmcog.models.boundary import Params, VisionLanguageModel
+
+STATE, DATA = "state", "data"
+
+
+class Checkpoints:
+    """The checkpoints of one run, as a context manager; on leaving it, the last one is whole on disk.
+
+    They are written in the background under another name and get their own when complete, so that a half-written one is
+    never picked up.
+
+    Args:
+      directory: where they are kept, one folder a step.
+      keep: how many; older ones are deleted. None is to read only, which leaves a run that is writing there alone.
+    """
+
+    def __init__(self, directory: pathlib.Path, *, keep: int | None = None):
+        writes = keep is not None
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=writes, cleanup_tmp_directories=writes)
+        handlers = {STATE: ocp.PyTreeCheckpointHandler(), DATA: ocp.JsonCheckpointHandler()}
+        self._manager = ocp.CheckpointManager(directory.absolute(), options=options, item_handlers=handlers)
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._manager.close()
+
+    def latest(self) -> int | None:
+        """Returns the step of the newest complete checkpoint, or None."""
+        return self._manager.latest_step()
+
+    def save(self, step: int, state: PyTree, data: Mapping[str, Any]) -> None:
+        """Copies the state and goes on while it is written, with `data`, the JSON-like place in the input."""
+        items = ocp.args.Composite(**{STATE: ocp.args.PyTreeSave(state), DATA: ocp.args.JsonSave(dict(data))})
+        self._manager.save(step, args=items)
+
+    def restore_state(self, step: int, abstract: PyTree) -> PyTree:
+        """Returns the state with the shapes, dtypes and shardings of `abstract`, or those of its fields that it names.
+
+        Raises:
+          UserError: a parameter is missing on either side, or has another shape or dtype in the checkpoint.
+        """
+        self._check(step, abstract)
+        restore_args = ocp.checkpoint_utils.construct_restore_args(abstract)
+        item = ocp.args.PyTreeRestore(abstract, restore_args=restore_args, partial_restore=True)
+        return self._manager.restore(step, args=ocp.args.Composite(**{STATE: item}))[STATE]
+
+    def restore_data(self, step: int) -> dict[str, Any]:
+        """Returns the place in the input."""
+        return self._manager.restore(step, args=ocp.args.Composite(**{DATA: ocp.args.JsonRestore()}))[DATA]
+
+    def _check(self, step: int, abstract: PyTree) -> None:
+        """Orbax would cast another dtype in silence, and report another shape by a page of text."""
+        wanted = _describe(abstract)
+        fields = {name.partition("/")[0] for name in wanted}
+        saved = _describe(self._manager.item_metadata(step)[STATE].tree)
+        saved = {name: leaf for name, leaf in saved.items() if name.partition("/")[0] in fields}
+        for name in wanted | saved:
+            if wanted.get(name) != saved.get(name):
+                raise UserError(
+                    f"{self._manager.directory / str(step)}: {name} is {saved.get(name, 'absent')} in the checkpoint "
+                    f"but {wanted.get(name, 'absent')} in this model; use the config that it was trained with"
+                )
+
+
+def restore_params(workdir: pathlib.Path, model: VisionLanguageModel, *, sharding: Sharding | None = None) -> Params:
+    """Returns the parameters in the newest checkpoint of the run in `workdir`, on one device unless told otherwise.
+
+    Raises:
+      UserError: there is no checkpoint, or one of another model.
+    """
+    directory = workdir / "checkpoints"
+    sharding = sharding or SingleDeviceSharding(jax.devices()[0])
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes)
+    step = None
+    if directory.is_dir():
+        with Checkpoints(directory) as checkpoints:
+            step = checkpoints.latest()
+            if step is not None:
+                return checkpoints.restore_state(step, {"params": params})["params"]
+    raise UserError(f"no checkpoint in {directory}; train first, or name the --workdir of a run that has saved one")
+
+
+def _describe(tree: PyTree) -> dict[str, str]:
+    """The dtype and shape of each leaf, by its name."""
+    leaves = jax.tree.leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): _describe_leaf(leaf) for path, leaf in leaves}
+
+
+def _describe_leaf(leaf: Any) -> str:
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # orbax keeps the key's data
+        leaf = jax.eval_shape(jax.random.key_data, leaf)
+    return f"{leaf.dtype}{list(leaf.shape)}"

@@ -1,0 +1,147 @@
+"""Makes datasets without TensorFlow; what is interrupted leaves nothing that counts as a dataset."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import absl.logging
+
+from vlmcog.datasets import registry
+from vlmcog.datasets.location import build_command, dataset_dir, is_built
+from vlmcog.datasets.specs import SPLITS, DatasetSpec, parse
+from vlmcog.errors import UserError
+from vlmcog.humans import lerer
+
+
+def build(
+    spec: str | DatasetSpec,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    release: str | os.PathLike[str] | None = None,
+) -> pathlib.Path:
+    """Makes a dataset, unless it is there already, and returns its folder.
+
+    Args:
+      spec: the dataset, such as `cubeworld_towers/cubeworld_small-size64`.
+      data_dir: the folder that holds all datasets; None is TFDS's default.
+      release: a checkout of the public release, for a set that is read from one.
+
+    Raises:
+      UserError: an unknown spec, a release that is missing, wrong or not the one that an existing set was made from, a
+        folder that can't be written, or another build of the same set under way.
+    """
+    spec = parse(spec) if isinstance(spec, str) else spec
+    if spec.is_synthetic and release is not None:
+        raise UserError(f"{spec} is made from scenes, not from a release; leave out the release {release}")
+    digest = None if release is None else lerer.read(pathlib.Path(release)).digest()
+    directory = dataset_dir(spec, data_dir)
+    if is_built(directory):
+        _check_same_release(directory, digest)
+        _say(f"{spec} is already in {directory}")
+        return directory
+    if not spec.is_synthetic and release is None:
+        raise UserError(
+            f"{spec} is read from a checkout of {lerer.REPOSITORY}; name it: {build_command(spec, data_dir)}"
+        )
+    with _sole_writer(directory.parent):
+        _write(spec, directory, release)
+    _say(f"{spec} is in {directory}")
+    return directory
+
+
+def _write(spec: DatasetSpec, directory: pathlib.Path, release: str | os.PathLike[str] | None) -> None:
+    import tensorflow_datasets as tfds  # slow to import
+
+    data_dir = directory.parents[2 if spec.config else 1]
+    settings = tfds.download.DownloadConfig(manual_dir=release)
+    with tempfile.TemporaryDirectory() as downloads, _tfds_quiet():
+        builder = registry.builder_class(spec.name)(data_dir=data_dir, **_config_argument(spec))
+        builder.download_and_prepare(download_dir=downloads, download_config=settings)
+    _say_what_was_left_out(builder.info.metadata)
+
+
+@contextlib.contextmanager
+def _tfds_quiet() -> Iterator[None]:
+    """Keeps TFDS from speaking of downloads and custom configs; the builders show their own progress."""
+    import tensorflow_datasets as tfds
+
+    tfds.disable_progress_bar()
+    verbosity = absl.logging.get_verbosity()
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(None):
+            yield
+    finally:
+        absl.logging.set_verbosity(verbosity)
+
+
+def _config_argument(spec: DatasetSpec) -> dict:
+    if not spec.is_synthetic:
+        return {}
+    from vlmcog.datasets.synthetic import config_of
+
+    known = spec.config in registry.builder_class(spec.name).builder_configs  # TFDS wants those by name
+    return {"config": spec.config if known else config_of(spec)}
+
+
+def _say_what_was_left_out(metadata: dict) -> None:
+    for split in SPLITS:
+        if split in metadata:
+            simulated, rejected = metadata[split]["simulated"], metadata[split]["rejected"]
+            share = rejected / simulated
+            _say(f"{split}: {rejected} of {simulated} simulated scenes rejected as ambiguous ({share:.1%})")
+    if "release" in metadata:
+        for dropped in lerer.DROPPED:
+            _say(f"not taken from {dropped}")
+
+
+def _check_same_release(directory: pathlib.Path, digest: str | None) -> None:
+    if digest is None:
+        return
+    metadata = json.loads((directory / "metadata.json").read_text())
+    if metadata["release"] != digest:
+        raise UserError(f"{directory} was made from another release; remove that folder, or name another --data_dir")
+
+
+@contextlib.contextmanager
+def _sole_writer(folder: pathlib.Path) -> Iterator[None]:
+    """Keeps other builds out of the folder while the block runs, and clears away what a killed build left in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _lock(folder):
+            for leftover in folder.glob("incomplete.*"):
+                shutil.rmtree(leftover)
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):  # it stays unless it is empty
+                    folder.rmdir()
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror or error}; name another --data_dir") from error
+    except RuntimeError as error:  # how array_record reports a full disk
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        raise UserError(f"no space left to write {folder}; free some, or name another --data_dir") from error
+
+
+@contextlib.contextmanager
+def _lock(folder: pathlib.Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"another build is writing to {folder}; wait until it has ended") from None
+    finally:
+        os.close(handle)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

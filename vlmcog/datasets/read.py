@@ -1,0 +1,143 @@
+"""Trials of a built dataset, in random access."""
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import pathlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from vlmcog.datasets.features import Judgment, Trial
+from vlmcog.datasets.location import build_command, dataset_dir, is_built
+from vlmcog.datasets.specs import DatasetSpec, parse
+from vlmcog.errors import UserError, did_you_mean
+from vlmcog.humans.judgments import COLUMNS
+from vlmcog.tasks.registry import get_task
+
+CACHE_BYTES = 1 << 30
+
+
+class TrialSource:
+    """The trials of one split in a fixed order.
+
+    Decoded trials stay in memory, up to `CACHE_BYTES` of pixels, so that an epoch decodes each image once. Images are
+    read-only for that reason. Threads may share a source.
+    """
+
+    def __init__(self, spec: DatasetSpec, split: str, records: Sequence[dict[str, Any]], indices: Sequence[int]):
+        self.spec, self.split = spec, split
+        self._records, self._indices = records, indices
+        self._cache: dict[int, Trial] = {}
+        self._room = CACHE_BYTES
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> Trial:
+        index = range(len(self))[index]  # negative indices, and IndexError beyond the end
+        trial = self._cache.get(index)
+        if trial is None:
+            trial = self._read(index)
+            if trial.image.nbytes <= self._room:
+                self._room -= trial.image.nbytes
+                self._cache[index] = trial
+        return trial
+
+    def _read(self, index: int) -> Trial:
+        try:
+            return _decode(self._records[self._indices[index]])
+        except (RuntimeError, OSError) as error:  # how array_record and Pillow report damage
+            raise UserError(f"{self} are damaged ({error}); remove the dataset's folder and build it again") from error
+
+    def __iter__(self) -> Iterator[Trial]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} trials of {self.spec}, split {self.split}>"
+
+    def judgments(self) -> pd.DataFrame:
+        """Returns what people said as the judgment table: a row for each person, item and task."""
+        rows = [
+            (judgment.participant, trial.item, trial.task, judgment.response)
+            for trial in self
+            for judgment in trial.judgments
+        ]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def load(
+    spec: str | DatasetSpec,
+    split: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    tasks: tuple[str, ...] | None = None,
+) -> TrialSource:
+    """Opens one split of a built dataset, or those of its trials that belong to `tasks`.
+
+    Raises:
+      UserError: the set isn't built (with the command that builds it) or is damaged; no such split; no trial of a task.
+    """
+    import tensorflow_datasets as tfds  # slow to import
+
+    spec = parse(spec) if isinstance(spec, str) else spec
+    directory = dataset_dir(spec, data_dir)
+    if not is_built(directory):
+        raise UserError(f"{spec} is not in {directory.parent}; make it with: {build_command(spec, data_dir)}")
+    builder = tfds.builder_from_directory(directory)
+    _check_split(spec, list(builder.info.splits), split)
+    _check_files(builder.info.splits[split].filepaths, directory)
+    decoders = {"image": tfds.decode.SkipDecoding()}  # TFDS's own decoding warns where OpenCV is absent
+    records = builder.as_data_source(split=split, decoders=decoders)  # pyright: ignore[reportCallIssue]
+    indices = range(len(records)) if tasks is None else _indices_of(tasks, records, spec)
+    return TrialSource(spec, split, records, indices)
+
+
+def fingerprint(source: Iterable[Trial]) -> str:
+    """Returns a digest of every decoded trial in order: equal for equal data, whatever the bytes of the files."""
+    digest = hashlib.sha256()
+    for trial in source:
+        fields = {field.name: getattr(trial, field.name) for field in dataclasses.fields(trial)}
+        image = fields.pop("image")
+        fields["judgments"] = [(judgment.participant, judgment.response) for judgment in trial.judgments]
+        digest.update(json.dumps([image.shape, fields]).encode())
+        digest.update(image.tobytes())
+    return digest.hexdigest()
+
+
+def _decode(record: dict[str, Any]) -> Trial:
+    judgments = record["judgments"]
+    return Trial(
+        **{name: _text(value) for name, value in record.items() if name not in ("image", "options", "judgments")},
+        image=np.asarray(Image.open(io.BytesIO(record["image"]))),  # read-only: the array shares the image's memory
+        options=tuple(map(_text, record["options"])),
+        judgments=tuple(map(Judgment, map(_text, judgments["participant"]), map(float, judgments["response"]))),
+    )
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _indices_of(tasks: Sequence[str], records: Sequence[dict[str, Any]], spec: DatasetSpec) -> list[int]:
+    asked = [_text(record["task"]) for record in records]
+    for task in tasks:
+        if get_task(task).name not in asked:
+            raise UserError(f"{spec} has no trial of task {task!r}; it has {', '.join(sorted(set(asked)))}")
+    return [index for index, task in enumerate(asked) if task in tasks]
+
+
+def _check_split(spec: DatasetSpec, splits: Collection[str], split: str) -> None:
+    if split not in splits:
+        raise UserError(f"{spec} has no split {split!r}{did_you_mean(split, splits)}; it has {', '.join(splits)}")
+
+
+def _check_files(files: Sequence[os.PathLike[str]], directory: pathlib.Path) -> None:
+    for file in files:
+        if not pathlib.Path(file).is_file():
+            raise UserError(f"{file} is missing; remove {directory} and build the dataset again")

@@ -1,0 +1,17 @@
+"""The datasets, by name: a new one is a file named after it and one line here."""
+
+import importlib
+
+SYNTHETIC = {  # made from scenes; configured by look, split size and options
+    "cubeworld_towers": "CubeworldTowers",
+    "cubeworld_pyramids": "CubeworldPyramids",
+}
+PUBLIC = {  # read from a public release; one configuration
+    "lerer_towers": "LererTowers",
+}
+NAMES = (*SYNTHETIC, *PUBLIC)
+
+
+def builder_class(name: str) -> type:
+    """Returns the TFDS builder class of a registered dataset; imported on demand, since TFDS is slow to import."""
+    return getattr(importlib.import_module(f"vlmcog.datasets.{name}"), {**SYNTHETIC, **PUBLIC}[name])

@@ -1,0 +1,214 @@
+"""The command that puts a run's model to new trials: `python -m vlmcog.evaluate --workdir DIR --datasets ladder`."""
+
+import argparse
+import dataclasses
+import functools
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from vlmcog import command_line, files
+from vlmcog.checkpoints.manager import Checkpoints, restore_params
+from vlmcog.datasets import read, specs
+from vlmcog.datasets.features import NO_ANSWER
+from vlmcog.datasets.location import build_command, dataset_dir, is_built
+from vlmcog.datasets.read import TrialSource
+from vlmcog.datasets.shortcuts import Shortcut, shortcut_baselines
+from vlmcog.datasets.specs import DatasetSpec
+from vlmcog.errors import UserError
+from vlmcog.evaluation import examples, ladder, manifest, metrics, people, tables
+from vlmcog.evaluation.answers import answer
+from vlmcog.evaluation.ladder import Rung
+from vlmcog.evaluation.observers import observer_metrics
+from vlmcog.evaluation.summary import summary
+from vlmcog.models import registry
+from vlmcog.statistics.ceilings import Responses
+from vlmcog.training import workdir as workdir_lib
+from vlmcog.training.config import TrainConfig
+
+SPLIT = "test"
+LADDER = "ladder"
+BATCH_SIZE = 64
+
+EPILOG = """\
+examples:
+  python -m vlmcog.evaluate --workdir runs/towers --datasets ladder
+  python -m vlmcog.evaluate --workdir runs/towers --datasets lerer_towers,cubeworld_towers/wooden_large
+
+writes DIR/answers/NAME.csv and DIR/metrics.csv (both as Parquet, too), DIR/people/, DIR/examples/ and
+DIR/manifest.json; what was evaluated before on other sets stays. `python -m vlmcog.report` makes a page of them."""
+
+Ask = Callable[[Rung, TrialSource], pd.DataFrame]
+
+
+def evaluate(
+    workdir: str | os.PathLike[str],
+    datasets: Sequence[str] = (LADDER,),
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    batch_size: int = BATCH_SIZE,
+    rescore: bool = False,
+) -> pd.DataFrame:
+    """Evaluates the newest checkpoint of a run and returns all metrics of the run so far (`metrics.COLUMNS`).
+
+    Args:
+      workdir: the run's folder.
+      datasets: `NAME/CONFIG` or `NAME/CONFIG:TASK`; `ladder` stands for those rungs of the ladder that are built.
+      data_dir: the folder of built datasets; None for that of the training.
+      batch_size: trials at a time; changes speed alone.
+      rescore: take the answers that are in the workdir, without the model.
+
+    Raises:
+      UserError: no checkpoint; a dataset is unknown, isn't built or has neither truths nor people; stale answers.
+    """
+    if batch_size < 1:
+        raise UserError(f"--batch_size {batch_size} is too small; give 1 or more")
+    run = _open_run(pathlib.Path(workdir))
+    data_dir = data_dir or run.config.data.data_dir or None
+    sources = {rung: _open(rung, data_dir) for rung in _choose(datasets, run.tuned_on, data_dir)}
+    ask = functools.partial(_reread, run) if rescore else _asker(run, batch_size)
+    for rung, source in sources.items():
+        _score(run, rung, source, ask(rung, source), _shortcuts(rung, source, data_dir))
+    return tables.read_metrics(run.workdir, run=run.name, make_it=make_command(run.workdir))
+
+
+def make_command(workdir: pathlib.Path, datasets: str = LADDER) -> str:
+    """Returns the command that evaluates a run, for messages."""
+    return f"python -m vlmcog.evaluate --workdir {workdir} --datasets {datasets}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """A training run: its folder, its config, the name that its tables carry."""
+
+    workdir: pathlib.Path
+    config: TrainConfig
+    name: str
+
+    @property
+    def tuned_on(self) -> DatasetSpec:
+        return specs.parse(self.config.data.dataset)
+
+
+def _open_run(workdir: pathlib.Path) -> _Run:
+    return _Run(workdir, workdir_lib.read_config(workdir), manifest.read(workdir)["run"])
+
+
+def _choose(datasets: Sequence[str], tuned_on: DatasetSpec, data_dir: str | os.PathLike[str] | None) -> Iterator[Rung]:
+    for name in datasets:
+        if name != LADDER:
+            yield ladder.rung(name, tuned_on)
+            continue
+        for rung in ladder.rungs(tuned_on):
+            if rung.name == ladder.SAME_SPLIT or is_built(dataset_dir(rung.spec, data_dir)):
+                yield rung
+            else:
+                print(f"not evaluated: {rung.name}; make its dataset with: {build_command(rung.spec, data_dir)}")
+
+
+def _open(rung: Rung, data_dir: str | os.PathLike[str] | None) -> TrialSource:
+    source = read.load(rung.spec, SPLIT, data_dir, tasks=(rung.task,))
+    if not any(trial.answer != NO_ANSWER or trial.judgments for trial in source):
+        raise UserError(f"{rung.evaluated_on} has neither truths nor people's judgments to score answers against")
+    return source
+
+
+def _asker(run: _Run, batch_size: int) -> Ask:
+    model = registry.build(run.config.model)
+    params = restore_params(run.workdir, model)
+    with Checkpoints(run.workdir / workdir_lib.CHECKPOINTS) as checkpoints:
+        step = checkpoints.latest()
+
+    def ask(rung: Rung, source: TrialSource) -> pd.DataFrame:
+        name = rung.evaluated_on
+        answers = answer(model, params, source, batch_size=batch_size, run=run.name, evaluated_on=name)
+        tables.write(answers, tables.answers_path(run.workdir, rung))
+        manifest.update(run.workdir, name, {"checkpoint_step": step})
+        return answers
+
+    return ask
+
+
+def _reread(run: _Run, rung: Rung, source: TrialSource) -> pd.DataFrame:
+    path = tables.answers_path(run.workdir, rung)
+    answers = tables.read_answers(path, run=run.name, make_it=make_command(run.workdir, rung.evaluated_on))
+    if list(answers.item) != [trial.item for trial in source]:
+        raise UserError(f"{path} answers other items than {rung.evaluated_on} has now; evaluate anew without --rescore")
+    return answers
+
+
+def _shortcuts(rung: Rung, source: TrialSource, data_dir: str | os.PathLike[str] | None) -> list[Shortcut]:
+    """What simple cues reach on the set that the model was tuned on: the check that it needs more than them."""
+    if rung.name != ladder.SAME_SPLIT or not rung.spec.is_synthetic or not rung.is_binary:
+        return []
+    return shortcut_baselines(read.load(rung.spec, "train", data_dir, tasks=(rung.task,)), source)
+
+
+def _score(run: _Run, rung: Rung, source: TrialSource, answers: pd.DataFrame, shortcuts: Sequence[Shortcut]) -> None:
+    """Writes what follows from the answers on one rung; a run that is cut off keeps the rungs before it."""
+    responses = people.response_matrix(source.judgments(), answers.item)
+    scored = metrics.model_metrics(answers, responses) + observer_metrics(answers, shortcuts)
+    if responses is not None:
+        scored += metrics.people_metrics(answers, responses)
+        means = people.item_table(responses, answers.item, evaluated_on=rung.evaluated_on)
+        tables.write(means, tables.people_path(run.workdir, rung))
+    drawn = examples.to_json(examples.examples(source, answers, responses))
+    files.write_text(tables.examples_path(run.workdir, rung), drawn)
+    manifest.update(run.workdir, rung.evaluated_on, _facts(rung, source, responses, scored))
+    rows = metrics.table(
+        scored,
+        run=run.name,
+        tuned_on=str(run.tuned_on),
+        evaluated_on=rung.evaluated_on,
+        seed=run.config.seed,
+    )
+    tables.update_metrics(run.workdir, rows, run=run.name, make_it=make_command(run.workdir))
+
+
+def _facts(
+    rung: Rung, source: TrialSource, responses: Responses | None, scored: Sequence[metrics.Metric]
+) -> dict[str, Any]:
+    """What the manifest says of a rung."""
+    blocks = sorted({trial.n_blocks for trial in source} - {0})
+    return {
+        "task": rung.task,
+        "items": len(source),
+        "people": 0 if responses is None else len(responses),
+        "n_blocks": blocks[:1] + blocks[-1:],
+        "fingerprint": read.fingerprint(source),
+        "undefined": {f"{metric.model}: {metric.name}": metric.undefined for metric in scored if metric.undefined},
+    }
+
+
+def main(argv: Sequence[str]) -> None:
+    """Evaluates and prints the accuracy on every rung."""
+    parser = argparse.ArgumentParser(
+        prog="python -m vlmcog.evaluate",
+        description="Put a trained model to new trials and score its answers against truth and people.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--workdir", type=pathlib.Path, required=True, help="the folder of the training run")
+    parser.add_argument(
+        "--datasets",
+        default=LADDER,
+        help="NAME/CONFIG[:TASK] of built datasets, with commas between, or 'ladder' for every rung that is built "
+        "(default)",
+    )
+    parser.add_argument("--data_dir", help="the folder of built datasets (default: that of the training)")
+    parser.add_argument("--batch_size", type=int, default=BATCH_SIZE, help="trials at a time (default: %(default)s)")
+    parser.add_argument(
+        "--rescore", action="store_true", help="score the answers in DIR/answers anew, without the model"
+    )
+    args = parser.parse_args(argv)
+    datasets = [name for name in args.datasets.split(",") if name]
+    rows = evaluate(args.workdir, datasets, args.data_dir, batch_size=args.batch_size, rescore=args.rescore)
+    print(summary(rows))
+    print(f"metrics: {args.workdir / tables.METRICS}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,1 @@
+"""From a model's answers to metrics: accuracy, transfer and alignment with people."""

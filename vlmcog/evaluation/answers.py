@@ -1,0 +1,102 @@
+"""What a model answers: the log-probability of every option, turned into a graded P(option)."""
+
+import functools
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Float
+from scipy import special
+
+from vlmcog.datasets.features import Trial
+from vlmcog.datasets.read import TrialSource
+from vlmcog.errors import UserError
+from vlmcog.models.boundary import Params, VisionLanguageModel
+from vlmcog.progress import Progress
+
+COLUMNS = (
+    "run",
+    "model",
+    "evaluated_on",
+    "task",
+    "item",
+    "options",
+    "probabilities",
+    "response",
+    "log_probability",
+    "answer",
+    "text",
+)
+
+
+def answer(
+    model: VisionLanguageModel,
+    params: Params,
+    source: TrialSource,
+    *,
+    batch_size: int,
+    run: str,
+    evaluated_on: str,
+) -> pd.DataFrame:
+    """Puts every trial to the model and returns its answers, a row a trial in the order of the source.
+
+    Columns: `options` and `probabilities` are JSON lists; a probability is P(option | image, question), renormalised
+    over the options. `response` is the index of the likeliest option and `log_probability` that option's before
+    renormalising: far below 0 where the model would rather say something else. `answer` is the index of the truth, or
+    -1. `text` is for replies in free text; scored answers leave it empty. The batch size changes speed alone.
+
+    Raises:
+      UserError: the model's log-probabilities are not numbers.
+    """
+    score = _compiled(model)
+    rows = []
+    with Progress(len(source), f"answering {evaluated_on}", unit="trial") as bar:
+        for trials in _chunks(source, batch_size):
+            scores = np.asarray(score(params, _batch(model, trials, batch_size)))
+            rows += [_row(trial, row) for trial, row in zip(trials, scores, strict=False)]
+            bar.advance(len(trials))
+    answers = pd.DataFrame(rows).assign(run=run, model=model.name, evaluated_on=evaluated_on, text="")
+    return answers.loc[:, list(COLUMNS)]
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled(model: VisionLanguageModel) -> Callable[..., Float[Array, "b o"]]:
+    """One compilation for all sets; a fresh `jit` of a bound method would compile for each."""
+    return jax.jit(model.score)
+
+
+def _chunks(source: TrialSource, size: int) -> Iterator[list[Trial]]:
+    for start in range(0, len(source), size):
+        yield [source[index] for index in range(start, min(start + size, len(source)))]
+
+
+def _batch(model: VisionLanguageModel, trials: Sequence[Trial], size: int) -> dict[str, np.ndarray]:
+    """Stacks the trials' examples, the last repeated up to `size`, so that every batch has one shape."""
+    padded = [*trials, *[trials[-1]] * (size - len(trials))]
+    examples = [model.processor.score_example(trial.image, trial.question, trial.options) for trial in padded]
+    most = max(len(trial.options) for trial in trials)
+    for example in examples:
+        missing = [(0, most - len(example["options"])), (0, 0)]
+        example |= {key: np.pad(example[key], missing) for key in ("options", "options_mask")}
+    return {key: np.stack([example[key] for example in examples]) for key in examples[0]}
+
+
+def _row(trial: Trial, scores: Float[np.ndarray, " o"]) -> dict[str, object]:
+    scores = scores[: len(trial.options)].astype(float)
+    if not np.isfinite(scores).all():
+        raise UserError(
+            f"the model's log-probabilities for item {trial.item!r} are {scores.tolist()}; "
+            "its checkpoint has diverged: train again with a lower optimizer.learning_rate"
+        )
+    response = int(scores.argmax())
+    return {
+        "task": trial.task,
+        "item": trial.item,
+        "options": json.dumps(list(trial.options), ensure_ascii=False),
+        "probabilities": json.dumps(special.softmax(scores).tolist()),
+        "response": response,
+        "log_probability": float(scores[response]),
+        "answer": trial.answer,
+    }

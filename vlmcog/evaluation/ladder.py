@@ -1,0 +1,104 @@
+"""The ladder of generalisation: from new items of the set a model was tuned on to another domain altogether.
+
+same split       new items of the same kind
+opposite split   taller where it was tuned on small ones, and the other way round
+other look       the same kind of scene, dressed otherwise
+real photos      the same question about photographs of real towers, with people's judgments
+other domain     the other cognitive domain, in the same look and size
+
+Whatever differs in several ways, or asks another question than the dataset's main one, is elsewhere.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+from vlmcog.datasets.registry import SYNTHETIC
+from vlmcog.datasets.specs import LOOKS, SPLIT_SIZES, DatasetSpec, parse
+from vlmcog.tasks.registry import get_task
+
+SAME_SPLIT, OPPOSITE_SPLIT, OTHER_LOOK = "same split", "opposite split", "other look"
+REAL_PHOTOS, OTHER_DOMAIN, ELSEWHERE = "real photos", "other domain", "elsewhere"
+LADDER = (SAME_SPLIT, OPPOSITE_SPLIT, OTHER_LOOK, REAL_PHOTOS, OTHER_DOMAIN)
+
+MAIN_TASK = {  # the yes/no question with which a dataset stands on the ladder
+    "cubeworld_towers": "tower_falls",
+    "cubeworld_pyramids": "red_block_any",
+    "lerer_towers": "tower_falls",
+}
+PHOTOS = DatasetSpec("lerer_towers")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rung:
+    """One question of one dataset's test split, and where it stands from the set that a model was tuned on.
+
+    Attributes:
+      name: one of `LADDER`, or `ELSEWHERE`.
+      spec: the dataset.
+      task: the question's key in the task registry.
+    """
+
+    name: str
+    spec: DatasetSpec
+    task: str
+
+    @property
+    def evaluated_on(self) -> str:
+        """The name of what is evaluated, as in the metrics: the dataset's, and its task unless that is the main one."""
+        return str(self.spec) if self.task == MAIN_TASK.get(self.spec.name) else f"{self.spec}:{self.task}"
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it is a yes/no question."""
+        return get_task(self.task).answers.kind == "binary"
+
+    @property
+    def stem(self) -> str:
+        """The name of its files."""
+        return self.evaluated_on.replace("/", ".").replace(":", ".")
+
+
+def rungs(tuned_on: DatasetSpec) -> tuple[Rung, ...]:
+    """Returns the rungs for a model tuned on a synthetic set, easiest first; a public set has its own rung alone.
+
+    Sets that nobody trains on are asked for with a single training scene; their test scenes don't depend on that.
+    """
+    specs = [tuned_on]
+    if tuned_on.is_synthetic:
+        elsewhere = dataclasses.replace(tuned_on, train=1, validation=1)
+        specs += [
+            dataclasses.replace(elsewhere, split_size=_other(tuned_on.split_size, SPLIT_SIZES)),
+            dataclasses.replace(elsewhere, look=_other(tuned_on.look, LOOKS)),
+            PHOTOS,
+            dataclasses.replace(elsewhere, name=_other(tuned_on.name, SYNTHETIC)),
+        ]
+    return tuple(rung(str(spec), tuned_on) for spec in specs)
+
+
+def rung(evaluated_on: str, tuned_on: DatasetSpec) -> Rung:
+    """Returns the rung that `NAME/CONFIG` or `NAME/CONFIG:TASK` is for a model tuned on `tuned_on`.
+
+    Raises:
+      UserError: an unknown dataset or task, with the nearest known one.
+    """
+    name, _, task = evaluated_on.partition(":")
+    spec = parse(name)
+    main = MAIN_TASK[spec.name]
+    task = get_task(task or main).name
+    return Rung(classify(tuned_on, spec) if task == main else ELSEWHERE, spec, task)
+
+
+def classify(tuned_on: DatasetSpec, spec: DatasetSpec) -> str:
+    """Returns where a dataset stands on the ladder: the one thing in which it differs, or `ELSEWHERE` for several."""
+    if spec == PHOTOS and tuned_on != PHOTOS:
+        return REAL_PHOTOS
+    steps = {"name": OTHER_DOMAIN, "look": OTHER_LOOK, "split_size": OPPOSITE_SPLIT}
+    differing = [step for field, step in steps.items() if getattr(spec, field) != getattr(tuned_on, field)]
+    if len(differing) > 1:
+        return ELSEWHERE
+    return differing[0] if differing else SAME_SPLIT
+
+
+def _other(value: str, values: Iterable[str]) -> str:
+    """The first of the others, where there are more than two."""
+    return next(other for other in values if other != value)

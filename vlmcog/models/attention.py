@@ -1,0 +1,56 @@
+"""Attention for every network here, and the masks it takes.
+
+Letters: b batch, t queries, s keys, n query heads, k key-value heads, h head size, o options, a answer tokens.
+A mask is True where a query (row) may see a key (column).
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+
+def attend(
+    query: Float[Array, "b t n h"],
+    key: Float[Array, "b s k h"],
+    value: Float[Array, "b s k h"],
+    mask: Bool[Array, "b t s"] | None = None,
+) -> Float[Array, "b t n h"]:
+    """Softmax attention scaled by 1/sqrt(h); n/k query heads share each key-value head; softmax in float32."""
+    # Under strict promotion jax's own bfloat16 attention fails at its float32 softmax.
+    with jax.numpy_dtype_promotion("standard"):
+        return jax.nn.dot_product_attention(query, key, value, mask=None if mask is None else mask[:, None])
+
+
+def prefix_lm_mask(mask_ar: Int[Array, "b t"], mask_input: Bool[Array, "b t"]) -> Bool[Array, "b t t"]:
+    """Both ways within the prefix, causal in the suffix, and nobody sees padding.
+
+    A token sees every real token whose running sum of `mask_ar` is not above its own (big_vision's rule):
+
+                    i  i  q  q  a  a  .        i image, q question, a answer, . padding
+        mask_ar     0  0  0  0  1  1  0
+        i, q        x  x  x  x
+        first a     x  x  x  x  x
+        second a    x  x  x  x  x  x
+    """
+    block = jnp.cumsum(mask_ar, axis=-1)
+    return (block[:, None, :] <= block[:, :, None]) & mask_input[:, None, :]
+
+
+def options_mask(prefix: Bool[Array, "b s"], options: Bool[Array, "b o a"]) -> Bool[Array, "b o*a s+o*a"]:
+    """Options side by side after one shared prefix: each sees the prefix and, causally, itself.
+
+                    p  p  .  y  y  n  n        p prefix, . padding, y and n the tokens of two options
+        first y     x  x     x
+        second y    x  x     x  x
+        first n     x  x           x
+        second n    x  x           x  x
+
+    Columns are the prefix's slots, then the tokens of all options in order.
+    """
+    batch, n_options, length = options.shape
+    size = n_options * length
+    option = jnp.arange(size) // length
+    own = (option[:, None] == option[None, :]) & jnp.tril(jnp.ones((size, size), bool))
+    own = own[None] & options.reshape(batch, 1, size)
+    shared = jnp.broadcast_to(prefix[:, None, :], (batch, size, prefix.shape[-1]))
+    return jnp.concatenate([shared, own], axis=-1)

@@ -1,0 +1,105 @@
+r"""Images and text to the arrays of a batch, as for "Will it fall?" and "yes"; imports no jax.
+
+    text       [bos] Will it fall ? \n | yes [eos] [pad] [pad]
+    mask_ar      0    0    0   0  0  0  |  1    1     0     0
+    mask_loss    0    0    0   0  0  0  |  1    1     0     0
+
+`boundary` says every key, its shape and dtype.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import PIL.Image
+from jaxtyping import Float, UInt8
+
+from vlmcog.errors import UserError
+from vlmcog.models.tokenizer import BOS, EOS, PAD, Tokenizer
+
+Example = dict[str, np.ndarray]
+SEPARATOR = "\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class Processor:
+    """Makes one example at a time; stacked, examples are a batch.
+
+    Attributes:
+      tokenizer: text to ids.
+      image_size: side of the model's square image, in pixels.
+      prefix_length: most tokens of bos + question + line feed.
+      suffix_length: most tokens of answer + eos.
+    """
+
+    tokenizer: Tokenizer
+    image_size: int
+    prefix_length: int
+    suffix_length: int
+
+    def image(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "size size 3"]:
+        """Resizes to the model's square (bilinear, anti-aliased, as big_vision does) and scales to [-1, 1]."""
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+            raise UserError(
+                f"an image must be uint8 [h, w, 3], not {image.dtype} {list(image.shape)}; decode it as RGB"
+            )
+        size = (self.image_size, self.image_size)
+        if image.shape[:2] != size:
+            image = np.asarray(PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.BILINEAR))
+        return image.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+
+    def train_example(self, image: np.ndarray, question: str, answer: str) -> Example:
+        """An example to learn from: `image`, `text`, `mask_ar`, `mask_input`, `mask_loss`.
+
+        Raises:
+          UserError: question or answer is too long.
+        """
+        prefix, suffix = self._prefix(question), self._suffix(answer)
+        length = self.prefix_length + self.suffix_length
+        in_suffix = np.zeros(length, bool)
+        in_suffix[len(prefix) : len(prefix) + len(suffix)] = True
+        text, mask_input = _pad(prefix + suffix, length)
+        return {
+            "image": self.image(image),
+            "text": text,
+            "mask_ar": in_suffix.astype(np.int32),
+            "mask_input": mask_input,
+            "mask_loss": in_suffix,
+        }
+
+    def prefix_example(self, image: np.ndarray, question: str) -> Example:
+        """An example to reply to: `image` and the prefix as `text` and `mask_input`."""
+        text, mask_input = _pad(self._prefix(question), self.prefix_length)
+        return {"image": self.image(image), "text": text, "mask_input": mask_input}
+
+    def score_example(self, image: np.ndarray, question: str, options: Sequence[str]) -> Example:
+        """An example whose options are to be scored: a prefix example with `options` and `options_mask`."""
+        padded = [_pad(self._suffix(option), self.suffix_length) for option in options]
+        tokens, masks = zip(*padded, strict=True)
+        return self.prefix_example(image, question) | {"options": np.stack(tokens), "options_mask": np.stack(masks)}
+
+    def decode(self, tokens: np.ndarray) -> str:
+        """The text of generated tokens, up to eos."""
+        return self.tokenizer.decode(tokens)
+
+    def _prefix(self, question: str) -> list[int]:
+        ids = [BOS, *self.tokenizer.encode(question), *self.tokenizer.encode(SEPARATOR)]
+        return _check_length("prefix", question, ids, self.prefix_length)
+
+    def _suffix(self, answer: str) -> list[int]:
+        return _check_length("suffix", answer, [*self.tokenizer.encode(answer), EOS], self.suffix_length)
+
+
+def _pad(ids: list[int], length: int) -> tuple[np.ndarray, np.ndarray]:
+    text = np.full(length, PAD, np.int32)
+    text[: len(ids)] = ids
+    return text, np.arange(length) < len(ids)
+
+
+def _check_length(part: str, text: str, ids: list[int], length: int) -> list[int]:
+    if len(ids) > length:
+        raise UserError(
+            f"{text!r} takes {len(ids)} tokens but model.{part}_length={length}; "
+            f"set model.{part}_length={len(ids)} or shorten the text"
+        )
+    return ids

@@ -1,0 +1,1 @@
+"""The page that shows the answer: `python -m vlmcog.report --workdir DIR`."""

@@ -1,0 +1,198 @@
+"""Everything that the page shows, read from a run's folder."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vlmcog.datasets import specs
+from vlmcog.datasets.location import build_command
+from vlmcog.datasets.specs import DatasetSpec
+from vlmcog.errors import UserError
+from vlmcog.evaluation import examples, ladder, manifest, tables
+from vlmcog.evaluation.examples import Example
+from vlmcog.evaluation.ladder import Rung
+from vlmcog.evaluation.metrics import PEOPLE
+from vlmcog.evaluation.observers import CHANCE, OBSERVER
+from vlmcog.training import workdir as workdir_lib
+from vlmcog.training.config import TrainConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A value with its 95 % interval; NaN where undefined."""
+
+    who: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    undefined: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """What was measured on one evaluated set.
+
+    Attributes:
+      rung: the set and where it stands.
+      facts: what the manifest says of it.
+      estimates: every number.
+      examples: some of its stimuli.
+      points: for each item judged by people, their mean response, the model's P(option 1) and the truth.
+    """
+
+    rung: Rung
+    facts: dict[str, Any]
+    estimates: tuple[Estimate, ...]
+    examples: tuple[Example, ...]
+    points: tuple[tuple[float, float, int], ...] = ()
+
+    def get(self, metric: str, who: str = "") -> Estimate | None:
+        """Returns a number of `who`: the model, unless named; None where it wasn't measured."""
+        mine = (e for e in self.estimates if e.metric == metric and (e.who == who if who else is_model(e.who)))
+        return next(mine, None)
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of guessing."""
+        guess = self.get("accuracy", CHANCE)
+        return guess.value if guess else float("nan")
+
+    @property
+    def people(self) -> Estimate | None:
+        """The average person's accuracy."""
+        return self.get("accuracy", PEOPLE)
+
+    @property
+    def observers(self) -> list[Estimate]:
+        """The accuracies of observers other than chance."""
+        return [e for e in self.estimates if e.metric == "accuracy" and e.who.startswith(OBSERVER) and e.who != CHANCE]
+
+
+@dataclasses.dataclass(frozen=True)
+class Missing:
+    """A rung of the ladder that was not evaluated, and the commands that add it."""
+
+    rung: Rung
+    commands: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """A run and everything measured on it."""
+
+    run: str
+    model: str
+    config: TrainConfig
+    tuned_on: DatasetSpec
+    standings: tuple[Standing, ...]
+    missing: tuple[Missing, ...]
+    log: tuple[dict[str, float], ...]
+    manifest: dict[str, Any]
+
+    @property
+    def steps(self) -> list[int]:
+        """The training steps whose checkpoints were evaluated: one, unless the run went on in between."""
+        return sorted(
+            {s.facts["checkpoint_step"] for s in self.standings if s.facts.get("checkpoint_step") is not None}
+        )
+
+    def on(self, rung: str) -> Standing | None:
+        """Returns the first standing on a rung, by its name."""
+        return next((standing for standing in self.standings if standing.rung.name == rung), None)
+
+
+def is_model(who: str) -> bool:
+    """Whether a row of the metrics is about the model, not about people or an observer."""
+    return who != PEOPLE and not who.startswith(OBSERVER)
+
+
+def read(workdir: pathlib.Path) -> Content:
+    """Reads a run's folder.
+
+    Raises:
+      UserError: it holds no run, nothing was evaluated, or a file is damaged or another run's; with the way out.
+    """
+    config = workdir_lib.read_config(workdir)
+    tuned_on = specs.parse(config.data.dataset)
+    record = manifest.read(workdir)
+    metrics = tables.read_metrics(workdir, run=record["run"], make_it=_evaluate(workdir, "ladder"))
+    if metrics.empty:
+        raise UserError(f"{workdir / tables.METRICS} is empty; evaluate with: {_evaluate(workdir, 'ladder')}")
+    standings = [
+        _standing(workdir, ladder.rung(str(name), tuned_on), rows, record)
+        for name, rows in metrics.groupby("evaluated_on")
+    ]
+    order = [*ladder.LADDER, ladder.ELSEWHERE]
+    return Content(
+        run=record["run"],
+        model=next(filter(is_model, metrics.model)),
+        config=config,
+        tuned_on=tuned_on,
+        standings=tuple(sorted(standings, key=lambda standing: order.index(standing.rung.name))),
+        missing=tuple(_missing(workdir, config, tuned_on, {standing.rung.name for standing in standings})),
+        log=tuple(_read_log(workdir / workdir_lib.METRICS)),
+        manifest=record,
+    )
+
+
+def _standing(workdir: pathlib.Path, rung: Rung, rows: pd.DataFrame, record: dict[str, Any]) -> Standing:
+    facts = record["evaluations"].get(rung.evaluated_on, {})
+    return Standing(
+        rung=rung,
+        facts=facts,
+        estimates=tuple(_estimate(row, facts.get("undefined", {})) for row in rows.itertuples()),
+        examples=tuple(_read_examples(workdir, rung)),
+        points=tuple(_points(workdir, rung, record["run"])) if facts.get("people") else (),
+    )
+
+
+def _estimate(row: Any, undefined: dict[str, str]) -> Estimate:
+    reason = undefined.get(f"{row.model}: {row.metric}", "undefined") if np.isnan(row.value) else ""
+    return Estimate(row.model, row.metric, row.value, row.ci_low, row.ci_high, row.n, reason)
+
+
+def _read_examples(workdir: pathlib.Path, rung: Rung) -> list[Example]:
+    path = tables.examples_path(workdir, rung)
+    try:
+        return examples.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        command = _evaluate(workdir, rung.evaluated_on)
+        raise UserError(f"cannot read {path} ({type(error).__name__}); make it anew with: {command}") from None
+
+
+def _points(workdir: pathlib.Path, rung: Rung, run: str) -> Iterator[tuple[float, float, int]]:
+    command = _evaluate(workdir, rung.evaluated_on)
+    answers = tables.read_answers(tables.answers_path(workdir, rung), run=run, make_it=command)
+    people = tables.read_people(tables.people_path(workdir, rung), make_it=command)
+    means = dict(zip(people.item, people["mean"], strict=True))
+    for item, probabilities, answer in zip(answers.item, answers.probabilities, answers.answer, strict=True):
+        if rung.is_binary and not np.isnan(means.get(item, np.nan)):
+            yield means[item], json.loads(probabilities)[1], int(answer)
+
+
+def _missing(workdir: pathlib.Path, config: TrainConfig, tuned_on: DatasetSpec, done: set[str]) -> Iterator[Missing]:
+    for rung in ladder.rungs(tuned_on):
+        if rung.name not in done:
+            build = build_command(rung.spec, config.data.data_dir or None)
+            yield Missing(rung, (build, _evaluate(workdir, rung.evaluated_on)))
+
+
+def _read_log(path: pathlib.Path) -> list[dict[str, float]]:
+    """The training log; a run that was not trained here has none."""
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); delete it to leave the learning curve out") from None
+
+
+def _evaluate(workdir: pathlib.Path, datasets: str) -> str:
+    return f"python -m vlmcog.evaluate --workdir {workdir} --datasets {datasets}"

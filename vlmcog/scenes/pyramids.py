@@ -1,0 +1,55 @@
+"""Pyramids: rows of cubes, each over the gaps of the row below, one of them red.
+
+Stated ranges: side 0.16-0.24 m; gaps between the cubes of a row 0.02-0.30 sides; each cube out of place by up to 0.12
+sides and turned by up to 4 degrees; each cube above the second row missing with probability 0.15, with those that
+lose all support.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from vlmcog.scenes.geometry import turned
+from vlmcog.scenes.scene import Block
+
+_SIDE = (0.16, 0.24)
+_GAP = (0.02, 0.30)
+_JITTER = 0.12
+_TURN = np.radians(4)
+_MISSING = 0.15
+
+
+@dataclasses.dataclass(frozen=True)
+class Pyramid:
+    """Bare blocks, row by row from the ground up, and the index of the one to be red."""
+
+    blocks: tuple[Block, ...]
+    red: int
+
+
+def sample_pyramid(rng: np.random.Generator, *, n_rows: int) -> Pyramid:
+    """Returns a pyramid of up to `n_rows` rows (2 or more) on `n_rows` cubes; the red one is any of them."""
+    side = rng.uniform(*_SIDE)
+    pitch = side * (1 + rng.uniform(*_GAP))
+    row = [_cube(rng, (column - (n_rows - 1) / 2) * pitch, 0, side) for column in range(n_rows)]
+    blocks = list(row)
+    for level in range(1, n_rows):
+        missing = _MISSING if level > 1 else 0.0
+        places = [(column - (n_rows - 1 - level) / 2) * pitch for column in range(n_rows - level)]
+        cubes = [_cube(rng, place, level, side) for place in places if rng.random() > missing]
+        row = [cube for cube in cubes if _rests_on(cube, row, side)]
+        blocks += row
+    return Pyramid(tuple(blocks), red=int(rng.integers(len(blocks))))
+
+
+def _cube(rng: np.random.Generator, place: float, level: int, side: float) -> Block:
+    across, along = rng.uniform(-1, 1, 2) * _JITTER * side * np.array([1.0, 0.5])
+    return Block(
+        size=(side, side, side),
+        position=(float(place + across), float(along), float((level + 0.5) * side)),
+        orientation=turned(float(rng.uniform(-_TURN, _TURN))),
+    )
+
+
+def _rests_on(cube: Block, row: list[Block], side: float) -> bool:
+    return any(abs(cube.position[0] - below.position[0]) < side for below in row)

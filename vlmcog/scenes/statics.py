@@ -1,0 +1,56 @@
+"""When a single column of blocks stands: the analytic support-polygon test.
+
+A column of rigid blocks with flat contacts stands if, at every joint, the centre of mass of all blocks above lies
+over the overlap of the two faces that touch there. Friction plays no part, since every force is vertical.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from vlmcog.scenes.scene import Block
+
+
+def column_margin(
+    *,
+    sizes: Float[np.ndarray, "*b n 3"],
+    centres: Float[np.ndarray, "*b n 2"],
+    yaws: Float[np.ndarray, "*b n"],
+) -> Float[np.ndarray, "*b"]:
+    """Returns the static margin of columns of `n` blocks, listed from the ground up, all of one density.
+
+    The margin is the distance from the centre of mass above a joint to the edge of the overlap of the two faces, in
+    sides (the smallest horizontal edge of the two blocks), at the joint where it is smallest: positive where the
+    column stands, negative where it falls. The overlap of two rectangles is an intersection of eight half-planes, and
+    inside it the smallest distance to their edges is the distance to its boundary.
+
+    Args:
+      sizes: full edge lengths in metres, last axis (x, y, z) in the block's own frame.
+      centres: horizontal centres in metres.
+      yaws: turns about the vertical axis in radians.
+    """
+    masses = np.prod(sizes, axis=-1)[..., None]
+    above = np.flip(np.cumsum(np.flip(masses * centres, -2), -2) / np.cumsum(np.flip(masses, -2), -2), -2)[..., 1:, :]
+    lower = _distance_to_edge(above, sizes[..., :-1, :2], centres[..., :-1, :], yaws[..., :-1])
+    upper = _distance_to_edge(above, sizes[..., 1:, :2], centres[..., 1:, :], yaws[..., 1:])
+    side = np.minimum(sizes[..., :-1, :2].min(-1), sizes[..., 1:, :2].min(-1))
+    return (np.minimum(lower, upper) / side).min(-1)
+
+
+def tower_margin(blocks: Sequence[Block]) -> float:
+    """Returns the static margin, in sides, of a tower of upright blocks listed from the ground up."""
+    return float(
+        column_margin(
+            sizes=np.array([block.size for block in blocks]),
+            centres=np.array([block.position[:2] for block in blocks]),
+            yaws=np.array([2 * np.arctan2(block.orientation[3], block.orientation[0]) for block in blocks]),
+        )
+    )
+
+
+def _distance_to_edge(points: np.ndarray, edges: np.ndarray, centres: np.ndarray, yaws: np.ndarray) -> np.ndarray:
+    """Signed distance of points [*b, 2] to the edges of turned rectangles, positive inside."""
+    x, y = np.moveaxis(points - centres, -1, 0)
+    local = np.stack([x * np.cos(yaws) + y * np.sin(yaws), y * np.cos(yaws) - x * np.sin(yaws)], -1)
+    return (edges / 2 - np.abs(local)).min(-1)

@@ -1,0 +1,15 @@
+"""The tasks, by name: a new task is one file and one line here."""
+
+from vlmcog.errors import UserError, did_you_mean
+from vlmcog.tasks.pyramids import RED_BLOCK_ANY, RED_BLOCK_COUNT
+from vlmcog.tasks.task import Task
+from vlmcog.tasks.towers import TOWER_FALLS
+
+TASKS: dict[str, Task] = {task.name: task for task in (TOWER_FALLS, RED_BLOCK_ANY, RED_BLOCK_COUNT)}
+
+
+def get_task(name: str) -> Task:
+    """Returns the registered task of that name; raises UserError with the nearest name where there is none."""
+    if name not in TASKS:
+        raise UserError(f"no task {name!r}{did_you_mean(name, TASKS)}; the tasks are {', '.join(TASKS)}")
+    return TASKS[name]

@@ -1,0 +1,102 @@
+"""Fine-tunes a model: `python -m vlmcog.train --config configs/towers.py --workdir DIR`."""
+
+import argparse
+import contextlib
+import functools
+import pathlib
+import sys
+from collections.abc import Sequence
+
+import jax
+
+from vlmcog import command_line
+from vlmcog.checkpoints.manager import Checkpoints
+from vlmcog.datasets import read
+from vlmcog.datasets.read import TrialSource
+from vlmcog.models import registry
+from vlmcog.training import config_file, input, loop, metrics, optimizer, sharding, step, validation
+from vlmcog.training import workdir as run
+from vlmcog.training.config import TrainConfig
+
+EXAMPLE = """\
+example:
+  python -m vlmcog.datasets build cubeworld_towers/cubeworld_small --size 64
+  python -m vlmcog.train --config configs/towers.py:small --workdir runs/towers --config.optimizer.learning_rate=3e-4
+
+The same command again goes on from the last checkpoint, and ends with the same parameters as an undisturbed run.
+Every key of the config, with its meaning: vlmcog/training/config.py.
+"""
+
+
+def main(argv: Sequence[str]) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        "python -m vlmcog.train",
+        description="Fine-tunes a model, or goes on with it.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", required=True, metavar="FILE[:ARG]", help="config file, and its argument")
+    parser.add_argument("--workdir", required=True, type=pathlib.Path, metavar="DIR", help="folder of the run")
+    parser.add_argument_group("config values").add_argument(
+        "--config.KEY", metavar="VALUE", help="replaces a value of the config", default=argparse.SUPPRESS
+    )
+    options, overrides = parser.parse_known_args(argv)
+    train(config_file.load(options.config, overrides), options.workdir)
+
+
+def train(config: TrainConfig, workdir: str | pathlib.Path) -> None:
+    """Trains to the last step of `config`, from the newest checkpoint in `workdir` if there is one.
+
+    A run that was cut off and goes on has the same parameters, bit for bit, as one that was not.
+
+    Raises:
+      UserError: config, data or devices don't allow the run, `workdir` holds another one, or the loss is NaN.
+    """
+    workdir = pathlib.Path(workdir)
+    run.check(workdir, config)
+    mesh = sharding.make_mesh(config.mesh, config.data.batch_size)
+    model = registry.build(config.model)
+    batches = input.train_batches(_load(config, "train"), model.processor, config.data, seed=config.seed)
+    held_out = _load(config, "validation") if config.eval_every else None
+    optimise = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
+    abstract = step.abstract_state(model, optimise, config.mesh, mesh)
+    with (
+        jax.set_mesh(mesh),
+        contextlib.closing(batches),
+        Checkpoints(workdir / run.CHECKPOINTS, keep=config.keep) as checkpoints,
+    ):
+        last_step = checkpoints.latest() or 0
+        if last_step == config.total_steps:
+            return _say(f"{workdir} is trained to its last step, {last_step}")
+        if last_step:
+            _say(f"going on from step {last_step} of {config.total_steps} in {workdir}")
+            state = checkpoints.restore_state(last_step, abstract)
+            batches.set_state(checkpoints.restore_data(last_step))
+        else:
+            state = step.first_state(model, optimise, abstract, seed=config.seed, init_from=config.init_from)
+        run.claim(workdir, config)
+        with metrics.open_writers(workdir, last_step=last_step) as writer:
+            loop.run(
+                config,
+                state,
+                train_step=step.compiled_step(model, optimise, abstract),
+                batches=batches,
+                put=functools.partial(sharding.put_batch, mesh=mesh),
+                validate=validation.make_validate(model, held_out, mesh, config) if held_out else None,
+                checkpoints=checkpoints,
+                writer=writer,
+            )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _load(config: TrainConfig, split: str) -> TrialSource:
+    return read.load(config.data.dataset, split, config.data.data_dir or None, tasks=config.data.tasks or None)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

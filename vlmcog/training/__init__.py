@@ -1,0 +1,1 @@
+"""Fine-tuning: input, optimizer, sharding, step and loop."""

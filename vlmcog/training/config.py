@@ -1,0 +1,187 @@
+"""Everything a training run depends on, as frozen dataclasses that check themselves.
+
+At the command line and in `configs/` the same tree is an ml_collections ConfigDict; keys are dotted paths such as
+`optimizer.learning_rate`.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ml_collections import ConfigDict
+
+from vlmcog.errors import UserError
+from vlmcog.models.config import ModelConfig
+from vlmcog.training import tree
+from vlmcog.training.augment import AUGMENTATIONS
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which trials are learnt from, and how they are varied.
+
+    Attributes:
+      dataset: `NAME/CONFIG` of a built dataset with the splits train and validation.
+      data_dir: the folder of built datasets; empty for $TFDS_DATA_DIR or ~/tensorflow_datasets.
+      tasks: the tasks to learn; empty for all of the dataset.
+      batch_size: trials a step, over all devices.
+      augment: label-preserving changes of the image, applied in this order (see `augment.py`).
+      threads: threads that decode and augment while the devices compute.
+    """
+
+    dataset: str = "cubeworld_towers/cubeworld_small-size64"
+    data_dir: str = ""
+    tasks: tuple[str, ...] = ()
+    batch_size: int = 32
+    augment: tuple[str, ...] = ("mirror", "shift", "recolour")
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        tree.check_at_least("data.batch_size", self.batch_size, 1)
+        tree.check_at_least("data.threads", self.threads, 1)
+        for name in self.augment:
+            tree.check_known("data.augment", name, AUGMENTATIONS)
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    r"""Muon or AdamW, with the gradient clipped by its global norm.
+
+    Rules are (pattern, value) pairs: the first pattern that matches a whole parameter name, such as
+    `llm/layers/mlp/linear`, decides. `(("img/.*", False), (".*", True))` freezes the vision tower.
+
+    Attributes:
+      method: `muon` learns from scratch in about half the steps of `adamw` (see `muon.py`), which suits fine-tuning.
+      learning_rate: the peak of the schedule.
+      weight_decay: share of a decayed parameter removed a step, times the learning rate.
+      beta1: decay of the mean gradient.
+      beta2: decay of the mean squared gradient.
+      clip_norm: the largest global norm of the gradient; 0 leaves it alone.
+      trainable: rules that say which parameters learn.
+      decayed: rules that say which parameters decay.
+    """
+
+    method: Literal["muon", "adamw"] = "muon"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    beta1: float = 0.9
+    beta2: float = 0.99
+    clip_norm: float = 1.0
+    trainable: tuple[tuple[str, bool], ...] = ((".*", True),)
+    decayed: tuple[tuple[str, bool], ...] = ((".*/(bias|scale)", False), (".*", True))
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "weight_decay", "clip_norm"):
+            tree.check_at_least(f"optimizer.{name}", getattr(self, name), 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleConfig:
+    """How the learning rate moves: linearly up from 0, then down over the rest of the run.
+
+    Attributes:
+      warmup_steps: steps to the peak.
+      decay: the shape of the way down; `constant` stays at the peak.
+      final: the learning rate of the last step as a share of the peak.
+    """
+
+    warmup_steps: int = 100
+    decay: Literal["cosine", "linear", "constant"] = "cosine"
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        tree.check_at_least("schedule.warmup_steps", self.warmup_steps, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshConfig:
+    """How the devices divide the work. Every device holds a part of the batch.
+
+    Attributes:
+      data: copies of the parameters.
+      fsdp: devices that share one copy. In either, -1 stands for all devices that the other leaves.
+      rules: (pattern, value) pairs that say how a parameter is laid out, first match first: `fsdp` splits its largest
+        divisible dimension, `replicate` keeps it whole.
+    """
+
+    data: int = 1
+    fsdp: int = -1
+    rules: tuple[tuple[str, Literal["fsdp", "replicate"]], ...] = ((".*", "fsdp"),)
+
+    def __post_init__(self) -> None:
+        if self.data == self.fsdp == -1 or any(size == 0 or size < -1 for size in (self.data, self.fsdp)):
+            raise UserError(f"mesh.data={self.data} and mesh.fsdp={self.fsdp} must be positive; one of them may be -1")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """A training run: the small towers, from scratch, in minutes on a laptop, unless told otherwise.
+
+    Attributes:
+      seed: drives initialisation, order, augmentation and dropout.
+      total_steps: optimizer steps of the whole run.
+      log_every: steps between rows of train.jsonl.
+      eval_every: steps between validations; 0 for none.
+      eval_items: validation trials used, at most.
+      save_every: steps between checkpoints.
+      keep: checkpoints kept; older ones are deleted.
+      init_from: a big_vision checkpoint (.npz) to start from; empty for random parameters.
+    """
+
+    seed: int = 0
+    total_steps: int = 1200
+    log_every: int = 25
+    eval_every: int = 250
+    eval_items: int = 256
+    save_every: int = 250
+    keep: int = 2
+    init_from: str = ""
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
+    mesh: MeshConfig = dataclasses.field(default_factory=MeshConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("total_steps", "log_every", "eval_items", "save_every", "keep"):
+            tree.check_at_least(name, getattr(self, name), 1)
+        tree.check_at_least("seed", self.seed, 0)
+        tree.check_at_least("eval_every", self.eval_every, 0)
+        if self.schedule.warmup_steps >= self.total_steps:
+            raise UserError(
+                f"schedule.warmup_steps={self.schedule.warmup_steps} leaves none of total_steps={self.total_steps}; "
+                "lower it"
+            )
+
+
+def default() -> Any:
+    """Returns the default config as a ConfigDict (whose attributes have no types), for a config file to change.
+
+    It takes any key and any type: mistakes are found, and named, when it is turned into a `TrainConfig`.
+    """
+    return to_config_dict(TrainConfig())
+
+
+def to_config_dict(config: TrainConfig) -> ConfigDict:
+    """Returns the config as a ConfigDict."""
+    return ConfigDict(dataclasses.asdict(config), type_safe=False)
+
+
+def from_config_dict(config: ConfigDict | Mapping[str, Any]) -> TrainConfig:
+    """Turns a ConfigDict, or a mapping read from JSON, into a config; keys that it lacks keep their defaults.
+
+    Raises:
+      UserError: an unknown key, a value of another type, or one that its dataclass refuses.
+    """
+    return tree.build(TrainConfig, config.to_dict() if isinstance(config, ConfigDict) else config)
+
+
+def to_json(config: TrainConfig) -> str:
+    """Returns the config as indented JSON."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def dotted_keys() -> list[str]:
+    """Returns the dotted keys of a config."""
+    return list(tree.flatten(dataclasses.asdict(TrainConfig())))

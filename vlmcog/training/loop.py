@@ -1,0 +1,53 @@
+"""The steps of a run, and what is done between them."""
+
+from collections.abc import Callable
+
+import grain
+import numpy as np
+
+from vlmcog.checkpoints.manager import Checkpoints
+from vlmcog.models.boundary import Batch
+from vlmcog.progress import Progress
+from vlmcog.training.config import TrainConfig
+from vlmcog.training.metrics import MetricsWriter, RunningMetrics
+from vlmcog.training.step import TrainState, TrainStep
+from vlmcog.training.validation import Validate
+
+
+def run(
+    config: TrainConfig,
+    state: TrainState,
+    *,
+    train_step: TrainStep,
+    batches: grain.DatasetIterator,
+    put: Callable[[dict[str, np.ndarray]], Batch],
+    validate: Validate | None,
+    checkpoints: Checkpoints,
+    writer: MetricsWriter,
+) -> TrainState:
+    """Trains from `state` to the last step of `config`.
+
+    The host runs one step ahead of the devices, so that they never wait for a batch, a row or a checkpoint. Rows are
+    written before a checkpoint of the same step: those of a checkpoint are always whole.
+    """
+    first = int(state.step) + 1
+    running = RunningMetrics(config.data.batch_size)
+    with Progress(config.total_steps, "training", unit="step", initial=first - 1) as bar:
+        for step in range(first, config.total_steps + 1):
+            state, metrics = train_step(state, put(next(batches)))
+            running.add(step, metrics)
+            bar.advance(note=running.note)
+            evaluates, saves = _due(step, config.eval_every, config), _due(step, config.save_every, config)
+            if evaluates or saves or _due(step, config.log_every, config):
+                writer.write(step, running.summarise())
+            if validate and evaluates:
+                writer.write(step, validate(state.params))
+            if saves:
+                checkpoints.save(step, state, batches.get_state())
+            if evaluates or saves:
+                running.restart_clock()
+    return state
+
+
+def _due(step: int, every: int, config: TrainConfig) -> bool:
+    return every > 0 and (step % every == 0 or step == config.total_steps)

@@ -1,0 +1,63 @@
+"""The folder of a run: `config.json`, `train.jsonl`, `tensorboard/`, `checkpoints/`."""
+
+import json
+import pathlib
+from typing import Any
+
+from vlmcog import files
+from vlmcog.errors import UserError
+from vlmcog.training import config as config_lib
+from vlmcog.training import tree
+from vlmcog.training.config import TrainConfig
+
+CONFIG, CHECKPOINTS, METRICS, TENSORBOARD = "config.json", "checkpoints", "train.jsonl", "tensorboard"
+
+MAY_CHANGE = ("data.data_dir", "data.threads", "mesh.")  # where and on what a run goes on, not what it computes
+
+
+def check(workdir: pathlib.Path, config: TrainConfig) -> None:
+    """Checks that a run of `config` may start or go on in `workdir`; changes nothing.
+
+    Raises:
+      UserError: it holds a run of another config, or one without a config.
+    """
+    if (workdir / CONFIG).exists():
+        _check_same(workdir / CONFIG, json.loads(config_lib.to_json(config)))
+    elif any((workdir / CHECKPOINTS).glob("[0-9]*")):
+        raise UserError(f"{workdir} has checkpoints but no {CONFIG}; use another --workdir")
+    elif workdir.exists() and not workdir.is_dir():
+        raise UserError(f"--workdir {workdir} is a file; name a folder")
+
+
+def claim(workdir: pathlib.Path, config: TrainConfig) -> None:
+    """Writes the config into a workdir that has none."""
+    if not (workdir / CONFIG).exists():
+        files.write_text(workdir / CONFIG, config_lib.to_json(config))
+
+
+def read_config(workdir: pathlib.Path) -> TrainConfig:
+    """Returns the config of the run in `workdir`.
+
+    Raises:
+      UserError: there is none, or it can't be read.
+    """
+    return config_lib.from_config_dict(_read(workdir / CONFIG))
+
+
+def _check_same(path: pathlib.Path, config: dict[str, Any]) -> None:
+    theirs, ours = tree.flatten(_read(path)), tree.flatten(config)
+    for key in sorted({*theirs, *ours}):
+        if theirs.get(key) != ours.get(key) and not key.startswith(MAY_CHANGE):
+            raise UserError(
+                f"{path.parent} holds a run with {key}={theirs.get(key)!r}, but this config has {ours.get(key)!r}; "
+                "use another --workdir, or the same value to go on with that run"
+            )
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; name the --workdir of a training run") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}); use another --workdir") from error
