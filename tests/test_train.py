@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from vlmcog.training.workdir import read_config
 
 ROOT = pathlib.Path(__file__).parents[1]
 DATASET = "cubeworld_towers/cubeworld_small-size16-train40-validation10-test1"
-STEPS = 60
+STEPS = 120
 SMALL = {
     "data.dataset": DATASET,
     "data.batch_size": 8,
@@ -34,12 +33,20 @@ SMALL = {
     "model.dropout": 0.1,
     "total_steps": STEPS,
     "log_every": 5,
-    "eval_every": 20,
-    "save_every": 10,
+    "eval_every": 40,
+    "save_every": 20,
     "keep": 10,
     "schedule.warmup_steps": 5,
 }
 SECONDS = 900  # on a busy machine; alone, a run takes some ten
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _interruptible():
+    """What a shell starts in the background ignores the keyboard, and so would the runs that these tests start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")
@@ -122,13 +129,13 @@ def undisturbed(arguments, tmp_path_factory):
 
 def test_cut_off_and_gone_on_with_it_ends_as_if_undisturbed(arguments, undisturbed, tmp_path):
     """Killed outright, then interrupted from the keyboard, then left alone: the same to the last bit."""
-    status, _ = _stop(_start(arguments(tmp_path)), tmp_path, signal.SIGKILL, after_step=10)
+    status, _ = _stop(_start(arguments(tmp_path)), tmp_path, signal.SIGKILL, after_step=20)
     assert status == -signal.SIGKILL
-    status, errors = _stop(_start(arguments(tmp_path)), tmp_path, signal.SIGINT, after_step=30)
+    status, errors = _stop(_start(arguments(tmp_path)), tmp_path, signal.SIGINT, after_step=40)
     assert (status, errors.splitlines()[-1]) == (130, "interrupted")
     assert "Traceback" not in errors
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
-        assert 30 <= checkpoints.latest() < STEPS
+        assert 40 <= checkpoints.latest() < STEPS
     status, errors = _finish(_start(arguments(tmp_path)))
     assert status == 0, errors
     assert "going on from step" in errors
@@ -144,9 +151,11 @@ def test_eight_devices_train_as_one_and_one_goes_on_for_them(arguments, undistur
     assert status == -signal.SIGKILL
     many, one = _rows(tmp_path)[0], _rows(undisturbed)[0]
     assert many == pytest.approx(one, rel=1e-5, abs=1e-5)
-    status, errors = _finish(_start(arguments(tmp_path, mesh__fsdp=1, save_every=5)))
-    assert status == 0, errors
-    assert _rows(tmp_path)[-2] == pytest.approx(_rows(undisturbed)[-2], rel=0.05)
+    process = _start(arguments(tmp_path, mesh__fsdp=1, save_every=5))
+    _, errors = _stop(process, tmp_path, signal.SIGKILL, after_step=20)
+    assert "going on from step" in errors
+    assert [row["step"] for row in _rows(tmp_path)[:4]] == [5, 10, 15, 20]
+    assert _rows(tmp_path)[3] == pytest.approx(_rows(undisturbed)[3], rel=0.01)
 
 
 def test_what_a_run_leaves(undisturbed):
@@ -154,7 +163,7 @@ def test_what_a_run_leaves(undisturbed):
     first, *_, last = [row for row in _rows(undisturbed) if "loss" in row]
     assert last["loss"] < first["loss"] / 2
     validation = [row for row in _rows(undisturbed) if "validation_loss" in row]
-    assert [row["step"] for row in validation] == [20, 40, 60]
+    assert [row["step"] for row in validation] == [40, 80, 120]
     assert all(0 <= row["validation_accuracy"] <= 1 and row["validation_items"] == 10 for row in validation)
     params = restore_params(undisturbed, registry.build(read_config(undisturbed).model))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
@@ -202,19 +211,6 @@ def test_what_cannot_be_trained_is_refused_before_anything_compiles(arguments, t
         train.main(arguments(tmp_path / "run", **changes))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
-
-
-def test_a_loss_that_is_not_finite_stops_the_run(arguments, tmp_path):
-    changes = {"optimizer.learning_rate": 1e30, "optimizer.clip_norm": 0.0, "save_every": 1}
-    status, errors = _finish(_start(arguments(tmp_path, **changes)))
-    assert status == 2
-    *_, last = errors.splitlines()
-    assert re.match(
-        r"error: (loss|grad_norm) is (nan|inf) at step \d+ \(learning rate .*; start in a new --workdir", last
-    )
-    assert "Traceback" not in errors
-    params = restore_params(tmp_path, registry.build(read_config(tmp_path).model))
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
 
 
 def test_a_model_of_another_shape_is_refused(undisturbed):

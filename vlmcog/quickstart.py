@@ -15,7 +15,7 @@ from vlmcog.datasets.specs import parse
 from vlmcog.evaluate import evaluate
 from vlmcog.evaluation import ladder
 from vlmcog.evaluation.summary import summary
-from vlmcog.report.__main__ import write_report
+from vlmcog.report.page import write_report
 from vlmcog.train import train
 from vlmcog.training.config import TrainConfig, from_config_dict
 

@@ -139,3 +139,28 @@ def test_a_workdir_without_checkpoint_is_refused(tmp_path, folder):
     (tmp_path / folder).mkdir(exist_ok=True)
     with pytest.raises(UserError, match="no checkpoint in"):
         restore_params(tmp_path, Model())
+
+
+def _damage(folder, pattern, how):
+    largest = max(folder.glob(pattern), key=lambda path: path.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2]) if how == "cut" else largest.unlink()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # orbax leaves a reader behind
+@pytest.mark.parametrize("how", ["cut", "missing"])
+@pytest.mark.parametrize("pattern", ["state/_METADATA", "state/manifest.ocdbt", "state/d/*", "data/metadata"])
+def test_a_damaged_checkpoint_is_refused(tmp_path, pattern, how):
+    _save(tmp_path, 1, 2)
+    _damage(tmp_path / "checkpoints" / "2", pattern, how)
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        with pytest.raises(UserError, match=r"checkpoints/2 is damaged .*; remove it") as caught:  # noqa: PT012
+            checkpoints.restore_state(2, _abstract(_state(), *_split_over(1)))
+            checkpoints.restore_data(2)
+        assert "\n" not in str(caught.value)
+        assert checkpoints.restore_data(1) == {"next_index": 1}
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot make .*file/checkpoints"):
+        Checkpoints(tmp_path / "file" / "checkpoints", keep=1)

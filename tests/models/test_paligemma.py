@@ -31,10 +31,9 @@ def model():
 @pytest.fixture(scope="module")
 def params(model):
     """Parameters away from where they start, so that biases and norms count."""
-    leaves, tree = jax.tree.flatten(jax.jit(model.init)(jax.random.key(0)))
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    shifted = [leaf + 0.3 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
-    return jax.tree.unflatten(tree, shifted)
+    rng = np.random.default_rng(0)
+    params = jax.jit(model.init)(jax.random.key(0))
+    return jax.tree.map(lambda leaf: leaf + 0.3 * rng.standard_normal(leaf.shape, np.float32), params)
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +228,7 @@ def test_how_the_layers_run_changes_neither_parameters_nor_gradients(model, para
     init = [jax.eval_shape(m.init, jax.random.key(0)) for m in (model, other)]
     assert init[0] == init[1]
     plain, changed = (jax.jit(jax.grad(lambda p, m=m: m.loss(p, batch)[0]))(params) for m in (model, other))
-    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), plain, changed)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), plain, changed)
 
 
 def test_dropout_only_with_an_rng(params, batch, loss):
@@ -275,7 +274,9 @@ def test_learns_64_random_images_by_heart():
 
         return jax.lax.scan(step, (params, optimizer.init(params)), None, length=200)[1]
 
-    metrics = train(jax.jit(model.init)(jax.random.key(0)))
+    params = jax.jit(model.init)(jax.random.key(0))
+    with jax.numpy_dtype_promotion("standard"):  # optax's adam mixes int and float
+        metrics = train(params)
     assert metrics["accuracy"][-1] == 1.0
     assert metrics["loss"][-1] < 0.05
 

@@ -7,7 +7,8 @@ import pytest
 
 from vlmcog.errors import UserError
 from vlmcog.evaluation import ladder
-from vlmcog.report.__main__ import main, write_report
+from vlmcog.report.__main__ import main
+from vlmcog.report.page import write_report
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 

@@ -26,8 +26,8 @@ def test_a_wrong_argument_is_refused_before_work(tmp_path, wrong):
     [
         (Outcome(fell=(False, True), margin=-0.1), "falls, margin -0.10"),
         (Outcome(fell=(False, False), margin=0.2), "stands, margin +0.20"),
-        (Outcome(fell=(False, True, False), removed=0), "without red: 1 of 2 falls"),
-        (Outcome(fell=(False, False, False), removed=2), "without red: none of 2 fall"),
+        (Outcome(fell=(False, True, False), removed=0), "red away: 1 of 2 falls"),
+        (Outcome(fell=(False, False, False), removed=2), "red away: 0 of 2 fall"),
     ],
 )
 def test_captions(outcome, words):

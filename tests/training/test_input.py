@@ -41,7 +41,7 @@ def _assert_equal(some, others):
             np.testing.assert_array_equal(one[key], other[key])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), stop=st.integers(0, 12), threads=st.integers(1, 3))
 def test_taken_up_anywhere_the_stream_is_the_same(batches_of, seed, stop, threads):
     undisturbed = _take(batches_of(seed), 15)

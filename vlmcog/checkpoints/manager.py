@@ -1,7 +1,8 @@
 """Checkpoints of a run: orbax, in one place."""
 
+import contextlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -25,11 +26,16 @@ class Checkpoints:
     Args:
       directory: where they are kept, one folder a step.
       keep: how many; older ones are deleted. None is to read only, which leaves a run that is writing there alone.
+
+    Raises:
+      UserError: the directory can't be made.
     """
 
     def __init__(self, directory: pathlib.Path, *, keep: int | None = None):
         writes = keep is not None
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=writes, cleanup_tmp_directories=writes)
+        if writes:
+            _make(directory)
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False, cleanup_tmp_directories=writes)
         handlers = {STATE: ocp.PyTreeCheckpointHandler(), DATA: ocp.JsonCheckpointHandler()}
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options, item_handlers=handlers)
 
@@ -52,16 +58,31 @@ class Checkpoints:
         """Returns the state with the shapes, dtypes and shardings of `abstract`, or those of its fields that it names.
 
         Raises:
-          UserError: a parameter is missing on either side, or has another shape or dtype in the checkpoint.
+          UserError: a parameter is missing on either side or has another shape or dtype; the checkpoint is damaged.
         """
-        self._check(step, abstract)
         restore_args = ocp.checkpoint_utils.construct_restore_args(abstract)
         item = ocp.args.PyTreeRestore(abstract, restore_args=restore_args, partial_restore=True)
-        return self._manager.restore(step, args=ocp.args.Composite(**{STATE: item}))[STATE]
+        with self._whole(step):
+            self._check(step, abstract)
+            return self._manager.restore(step, args=ocp.args.Composite(**{STATE: item}))[STATE]
 
     def restore_data(self, step: int) -> dict[str, Any]:
         """Returns the place in the input."""
-        return self._manager.restore(step, args=ocp.args.Composite(**{DATA: ocp.args.JsonRestore()}))[DATA]
+        with self._whole(step):
+            return self._manager.restore(step, args=ocp.args.Composite(**{DATA: ocp.args.JsonRestore()}))[DATA]
+
+    @contextlib.contextmanager
+    def _whole(self, step: int) -> Iterator[None]:
+        """Turns what orbax makes of a damaged file, a bare Exception among it, into one line."""
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"{self._manager.directory / str(step)} is damaged ({reason}); remove it to go on from the one before"
+            ) from error
 
     def _check(self, step: int, abstract: PyTree) -> None:
         """Orbax would cast another dtype in silence, and report another shape by a page of text."""
@@ -94,6 +115,13 @@ def restore_params(workdir: pathlib.Path, model: VisionLanguageModel, *, shardin
             if step is not None:
                 return checkpoints.restore_state(step, {"params": params})["params"]
     raise UserError(f"no checkpoint in {directory}; train first, or name the --workdir of a run that has saved one")
+
+
+def _make(directory: pathlib.Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make {directory}: {error.strerror}; name another --workdir") from error
 
 
 def _describe(tree: PyTree) -> dict[str, str]:

@@ -1,29 +1,17 @@
 """The command that writes the page: `python -m vlmcog.report --workdir DIR`."""
 
 import argparse
-import os
 import pathlib
 from collections.abc import Sequence
 
-from vlmcog import command_line, files
-from vlmcog.report import content, page
+from vlmcog import command_line
+from vlmcog.report.page import write_report
 
 EPILOG = """\
 example:
   python -m vlmcog.report --workdir runs/towers
 
 writes DIR/report/index.html from what `python -m vlmcog.evaluate` left in DIR: one file that loads nothing else."""
-
-
-def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
-    """Writes the page of an evaluated run and returns its path.
-
-    Raises:
-      UserError: nothing was evaluated, or a file of the run is damaged.
-    """
-    path = pathlib.Path(workdir) / "report" / "index.html"
-    files.write_text(path, page.render(content.read(pathlib.Path(workdir))))
-    return path
 
 
 def main(argv: Sequence[str]) -> None:

@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+import os
+import pathlib
 
 import jinja2
 
+from vlmcog import files
 from vlmcog.evaluation import ladder
 from vlmcog.report import scale, wording
-from vlmcog.report.content import Content
+from vlmcog.report.content import Content, read
 from vlmcog.report.scale import Scale
 from vlmcog.tasks.registry import get_task
 
@@ -43,6 +46,17 @@ class Curve:
     y: Scale
     points: str
     last: float
+
+
+def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
+    """Writes the page of an evaluated run and returns its path.
+
+    Raises:
+      UserError: nothing was evaluated, or a file of the run is damaged.
+    """
+    path = pathlib.Path(workdir) / "report" / "index.html"
+    files.write_text(path, render(read(pathlib.Path(workdir))))
+    return path
 
 
 def render(content: Content) -> str:

@@ -31,6 +31,6 @@ def caption(labelled: LabelledScene) -> str:
     """The truth of a scene in a few words."""
     fell, outcome = sum(labelled.outcome.fell), labelled.outcome
     if outcome.removed is not None:
-        return f"without red: {fell or 'none'} of {len(outcome.fell) - 1} fall{'s' if fell == 1 else ''}"
+        return f"red away: {fell} of {len(outcome.fell) - 1} fall{'s' if fell == 1 else ''}"
     margin = "" if outcome.margin is None else f", margin {outcome.margin:+.2f}"
     return f"{'falls' if fell else 'stands'}{margin}"

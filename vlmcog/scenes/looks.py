@@ -48,7 +48,7 @@ class Look:
     camera_azimuth: float = 0.35
     camera_elevation: Range = (0.12, 0.35)
     field_of_view: Range = (0.5, 0.8)
-    slack: Range = (1.15, 1.4)
+    slack: Range = (1.25, 1.6)
 
 
 CUBEWORLD = Look(
@@ -172,7 +172,7 @@ def _camera(blocks: Sequence[Block], look: Look, rng: np.random.Generator) -> Ca
     towards_camera = np.array(
         [math.sin(azimuth) * math.cos(elevation), -math.cos(azimuth) * math.cos(elevation), math.sin(elevation)]
     )
-    shift = rng.uniform(-1, 1, 3) * 0.1 * radius
+    shift = rng.uniform(-1, 1, 3) * 0.2 * radius
     return Camera(
         position=_vector(centre + shift + distance * towards_camera),
         target=_vector(centre + shift),

@@ -90,5 +90,5 @@ def _propose(rng: np.random.Generator, n_blocks: int) -> _Columns:
 
 
 def _longest_top_offset(n_blocks: int, margin: float) -> float:
-    """Nine tenths of the longest overhang, in sides, of a tower of cubes that stands with that margin: a harmonic sum."""
+    """Nine tenths of the longest overhang, in sides, of cubes that stand with that margin: a harmonic sum."""
     return 0.9 * sum((0.5 - margin) / k for k in range(1, n_blocks))

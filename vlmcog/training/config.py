@@ -146,7 +146,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("total_steps", "log_every", "eval_items", "save_every", "keep"):
             tree.check_at_least(name, getattr(self, name), 1)
-        tree.check_at_least("seed", self.seed, 0)
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed={self.seed} is out of range; give 0 to {2**32 - 1}")
         tree.check_at_least("eval_every", self.eval_every, 0)
         if self.schedule.warmup_steps >= self.total_steps:
             raise UserError(

@@ -1,0 +1,75 @@
+import functools
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from vlmcog.checkpoints.manager import Checkpoints, restore_params
+from vlmcog.errors import UserError
+from vlmcog.training import input, loop, metrics, optimizer, sharding, step
+
+
+@pytest.fixture
+def run(tmp_path, bright_model, make_trials):
+    """A function that trains the toy model in `tmp_path`."""
+
+    def start(config, validate=None):
+        mesh = sharding.make_mesh(config.mesh, config.data.batch_size)
+        built = optimizer.build(config, jax.eval_shape(bright_model.init, jax.random.key(0)))
+        abstract = step.abstract_state(bright_model, built, config.mesh, mesh)
+        batches = input.train_batches(make_trials(40), bright_model.processor, config.data, seed=0)
+        with (
+            Checkpoints(tmp_path / "checkpoints", keep=100) as checkpoints,
+            metrics.open_writers(tmp_path, last_step=0) as writer,
+        ):
+            try:
+                return loop.run(
+                    config,
+                    step.first_state(bright_model, built, abstract, seed=0),
+                    train_step=step.compiled_step(bright_model, built, abstract),
+                    batches=batches,
+                    put=functools.partial(sharding.put_batch, mesh=mesh),
+                    validate=validate,
+                    checkpoints=checkpoints,
+                    writer=writer,
+                )
+            finally:
+                batches.close()
+
+    return start
+
+
+def _rows(folder):
+    return [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+
+
+def test_what_is_due_when(run, make_config, tmp_path, bright_model):
+    """The last step has everything; a row comes before whatever else is done at a step."""
+    seen = []
+    config = make_config(total_steps=17, log_every=4, eval_every=6, save_every=5, mesh={"fsdp": 1})
+    state = run(config, validate=lambda params: seen.append(params) or {"validation_loss": float(len(seen))})
+    rows = [(row["step"], "loss" in row) for row in _rows(tmp_path)]
+    assert [step for step, trained in rows if trained] == [4, 5, 6, 8, 10, 12, 15, 16, 17]
+    assert [step for step, trained in rows if not trained] == [6, 12, 17]
+    assert rows == sorted(rows, key=lambda row: (row[0], not row[1]))
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"5", "10", "15", "17"}
+    assert int(state.step) == 17
+    jax.tree.map(np.testing.assert_array_equal, restore_params(tmp_path, bright_model), state.params)
+    assert bright_model.traced == ["loss"]
+
+
+def test_no_validation_if_none_is_wanted(run, make_config, tmp_path):
+    run(make_config(eval_every=0, mesh={"fsdp": 1}))
+    assert [row["step"] for row in _rows(tmp_path)] == [5, 10, 15, 20]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_not_kept(run, make_config, tmp_path, bright_model):
+    config = make_config(
+        save_every=1, optimizer={"method": "adamw", "learning_rate": 1e38, "clip_norm": 0.0}, mesh={"fsdp": 1}
+    )
+    with pytest.raises(UserError, match=r"(loss|grad_norm) is (nan|inf) at step \d+ \(learning rate .*new --workdir"):
+        run(config)
+    params = restore_params(tmp_path, bright_model)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+    assert all(np.isfinite(list(row.values())).all() for row in _rows(tmp_path))
