@@ -10,8 +10,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 def keep_freed_memory() -> None:
     """Makes glibc reuse freed blocks of any size; does nothing on other systems.
 
-    Each XLA step on CPU allocates its temporaries anew (hundreds of megabytes); by default glibc maps and unmaps them
-    every time, and the page faults cost a quarter of the `tiny` model's step. Call it before jax starts its threads.
+    Each XLA step on CPU allocates its temporaries anew (hundreds of megabytes). By default glibc maps and unmaps them
+    every time: page faults took a sixth of the `tiny` model's step. Call it before jax starts its threads.
     """
     if sys.platform != "linux":
         return
