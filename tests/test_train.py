@@ -18,7 +18,7 @@ from vlmcog.checkpoints.manager import Checkpoints, restore_params
 from vlmcog.datasets.build import build
 from vlmcog.errors import UserError
 from vlmcog.models import registry
-from vlmcog.training import optimizer, sharding, step
+from vlmcog.training import config, optimizer, sharding, step
 from vlmcog.training.config import MeshConfig
 from vlmcog.training.workdir import read_config
 
@@ -223,4 +223,7 @@ def test_help_names_everything(capsys):
     with pytest.raises(SystemExit, match="0"):
         train.main(["--help"])
     printed = capsys.readouterr().out
-    assert all(word in printed for word in ("--config FILE[:ARG]", "--workdir DIR", "--config.KEY", "example:"))
+    assert all(
+        word in printed
+        for word in ("--config FILE[:ARG]", "--workdir DIR", "--config.KEY", "example:", *config.dotted_keys())
+    )

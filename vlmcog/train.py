@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 import pathlib
 import sys
@@ -14,26 +15,29 @@ from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.datasets import read
 from vlmcog.datasets.read import TrialSource
 from vlmcog.models import registry
-from vlmcog.training import config_file, input, loop, metrics, optimizer, sharding, step, validation
+from vlmcog.training import config_file, input, loop, metrics, optimizer, sharding, step, tree, validation
 from vlmcog.training import workdir as run
 from vlmcog.training.config import TrainConfig
 
-EXAMPLE = """\
+EPILOG = """\
 example:
   python -m vlmcog.datasets build cubeworld_towers/cubeworld_small --size 64
   python -m vlmcog.train --config configs/towers.py:small --workdir runs/towers --config.optimizer.learning_rate=3e-4
 
 The same command again goes on from the last checkpoint, and ends with the same parameters as an undisturbed run.
-Every key of the config, with its meaning: vlmcog/training/config.py.
+
+config keys, with the values that a config file starts from (their meaning: vlmcog/training/config.py):
+{keys}
 """
 
 
 def main(argv: Sequence[str]) -> None:
     """The command line."""
+    defaults = tree.flatten(dataclasses.asdict(TrainConfig()))
     parser = argparse.ArgumentParser(
         "python -m vlmcog.train",
         description="Fine-tunes a model, or goes on with it.",
-        epilog=EXAMPLE,
+        epilog=EPILOG.format(keys="\n".join(f"  {key}={value!r}" for key, value in defaults.items())),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
