@@ -15,6 +15,7 @@ from vlmcog.datasets.specs import parse
 from vlmcog.evaluate import evaluate
 from vlmcog.evaluation import ladder
 from vlmcog.evaluation.summary import summary
+from vlmcog.memory import keep_freed_memory
 from vlmcog.report.page import write_report
 from vlmcog.train import train
 from vlmcog.training.config import TrainConfig, from_config_dict
@@ -30,12 +31,14 @@ The same command again goes on where it was cut off. What it makes, in DIR:
   data/, checkpoints/ the datasets and the model
 """
 
-TOWERS = "cubeworld_towers/cubeworld_small-size64-train10000-validation250-test600"
+# Another seed than the default, with which the recipe was chosen: its test items were not looked at before.
+TOWERS = "cubeworld_towers/cubeworld_small-size64-train10000-validation250-test600-seed1"
 
 
 def recipe(seed: int, data_dir: pathlib.Path) -> TrainConfig:
-    """Returns the training run of the quickstart: the default config, on a set of its own."""
-    return from_config_dict({"seed": seed, "data": {"dataset": TOWERS, "data_dir": str(data_dir)}})
+    """Returns the training run of the quickstart: the default config, a little longer, on a set of its own."""
+    data = {"dataset": TOWERS, "data_dir": str(data_dir)}
+    return from_config_dict({"seed": seed, "total_steps": 1400, "data": data})
 
 
 def quickstart(config: TrainConfig, workdir: pathlib.Path, *, release: pathlib.Path | None = None) -> None:
@@ -73,6 +76,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--release", type=pathlib.Path, metavar="PATH", help="checkout of the public release")
     parser.add_argument("--seed", type=int, default=0, help="of the training; default: 0")
     arguments = parser.parse_args(argv)
+    keep_freed_memory()
     start = time.monotonic()
     config = recipe(arguments.seed, arguments.workdir / "data")
     quickstart(config, arguments.workdir, release=arguments.release)

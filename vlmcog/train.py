@@ -14,6 +14,7 @@ from vlmcog import command_line
 from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.datasets import read
 from vlmcog.datasets.read import TrialSource
+from vlmcog.memory import keep_freed_memory
 from vlmcog.models import registry
 from vlmcog.training import config_file, input, loop, metrics, optimizer, sharding, step, tree, validation
 from vlmcog.training import workdir as run
@@ -47,6 +48,7 @@ def main(argv: Sequence[str]) -> None:
         "--config.KEY", metavar="VALUE", help="replaces a value of the config", default=argparse.SUPPRESS
     )
     options, overrides = parser.parse_known_args(argv)
+    keep_freed_memory()
     train(config_file.load(options.config, overrides), options.workdir)
 
 
