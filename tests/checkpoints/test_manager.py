@@ -1,5 +1,6 @@
 import dataclasses
 import shutil
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -164,3 +165,19 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot make .*file/checkpoints"):
         Checkpoints(tmp_path / "file" / "checkpoints", keep=1)
+
+
+def test_an_interrupt_during_a_save_comes_after_it(tmp_path, monkeypatch):
+    """Whatever orbax does in a save is never cut in two; the interrupt isn't lost either."""
+    ended = []
+    with Checkpoints(tmp_path / "checkpoints", keep=1) as checkpoints:
+
+        def save(*_, **__):
+            signal.raise_signal(signal.SIGINT)
+            ended.append("save")
+
+        monkeypatch.setattr(checkpoints._manager, "save", save)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoints.save(1, {}, {})
+        assert ended == ["save"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -2,6 +2,8 @@
 
 import contextlib
 import pathlib
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -43,7 +45,8 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._manager.close()
+        with _interrupts_held():
+            self._manager.close()
 
     def latest(self) -> int | None:
         """Returns the step of the newest complete checkpoint, or None."""
@@ -52,7 +55,8 @@ class Checkpoints:
     def save(self, step: int, state: PyTree, data: Mapping[str, Any]) -> None:
         """Copies the state and goes on while it is written, with `data`, the JSON-like place in the input."""
         items = ocp.args.Composite(**{STATE: ocp.args.PyTreeSave(state), DATA: ocp.args.JsonSave(dict(data))})
-        self._manager.save(step, args=items)
+        with _interrupts_held():
+            self._manager.save(step, args=items)
 
     def restore_state(self, step: int, abstract: PyTree) -> PyTree:
         """Returns the state with the shapes, dtypes and shardings of `abstract`, or those of its fields that it names.
@@ -115,6 +119,22 @@ def restore_params(workdir: pathlib.Path, model: VisionLanguageModel, *, shardin
             if step is not None:
                 return checkpoints.restore_state(step, {"params": params})["params"]
     raise UserError(f"no checkpoint in {directory}; train first, or name the --workdir of a run that has saved one")
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Lets Ctrl-C through only after the block: orbax starts coroutines in it that an exception would strand."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+    pressed = threading.Event()
+    usual = signal.signal(signal.SIGINT, lambda *_: pressed.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if pressed.is_set():
+        signal.raise_signal(signal.SIGINT)
 
 
 def _make(directory: pathlib.Path) -> None:
