@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vlmcog.datasets.features import NO_ANSWER, Judgment, Trial, encode, features
+from vlmcog.datasets.features import NO_ANSWER, Aggregate, Judgment, Trial, encode, features
 from vlmcog.datasets.read import TrialSource, fingerprint
 from vlmcog.datasets.specs import DatasetSpec
 from vlmcog.datasets.trial_builder import TrialBuilder
@@ -21,6 +21,11 @@ _real = st.floats(width=32, allow_infinity=False)
 _images = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1)).map(
     lambda drawn: np.random.default_rng(drawn[2]).integers(0, 256, (*drawn[:2], 3), dtype=np.uint8)
 )
+_finite = _real.filter(math.isfinite)
+_judgments = st.builds(
+    Judgment, _text, _finite, st.none() | st.integers(0, 999), st.none() | st.floats(0, 1e6, width=32), _text
+)
+_aggregates = st.builds(Aggregate, _finite, st.integers(1, 999), _finite, _finite)
 _trials = st.builds(
     Trial,
     image=_images,
@@ -29,7 +34,7 @@ _trials = st.builds(
     question=_text,
     options=st.lists(_text, min_size=1, max_size=4).map(tuple),
     answer=st.integers(NO_ANSWER, 100),
-    judgments=st.lists(st.builds(Judgment, _text, _real.filter(math.isfinite)), max_size=4).map(tuple),
+    judgments=st.lists(_judgments, max_size=4).map(tuple),
     n_blocks=st.integers(0, 30),
     height=_real,
     margin=_real,
@@ -37,6 +42,9 @@ _trials = st.builds(
     look=_text,
     split_size=st.sampled_from(["", "small", "large"]),
     scene=_text,
+    outcome=_text,
+    confidence=_real,
+    aggregate=st.none() | _aggregates,
 )
 
 
@@ -92,7 +100,8 @@ def test_fingerprint_sees_every_field(field):
         "answer": 1,
         "n_blocks": 2,
         "judgments": (Judgment("p", 1.0),),
-    } | dict.fromkeys(("height", "margin", "top_offset"), 0.5)
+        "aggregate": Aggregate(0.5, 10),
+    } | dict.fromkeys(("height", "margin", "top_offset", "confidence"), 0.5)
     other = dataclasses.replace(trial, **{field: changed.get(field, "other")})
     assert fingerprint([trial]) == fingerprint([dataclasses.replace(trial)])
     assert fingerprint([trial]) != fingerprint([other])

@@ -42,7 +42,7 @@ def test_turned_block_keeps_its_size():
 def test_a_pyramid_has_one_red_block_and_every_cube_rests_on_something(seed, n_rows):
     rng = np.random.default_rng(seed)
     pyramid = sample_pyramid(rng, n_rows=n_rows)
-    scene = dress("pyramid", pyramid.blocks, get_look("cubeworld"), rng, red=pyramid.red)
+    scene = dress("pyramid", pyramid.blocks, get_look("cubeworld"), rng, named={pyramid.red: "red"})
     assert [block.colour_name == "red" for block in scene.blocks].count(True) == 1
     assert scene.blocks[pyramid.red].colour_name == "red"
     for block in scene.blocks:

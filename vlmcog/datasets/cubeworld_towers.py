@@ -14,8 +14,8 @@ HEIGHTS = {"small": (2, 3, 4), "large": (5, 6, 7)}
 class CubeworldTowers(SyntheticBuilder):
     """Small (2-4 blocks) and large (5-7 blocks) towers, stable and unstable in equal shares."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {"2.0.0": "Outcomes, confidence and more of each judgment.", "1.0.0": "First release."}
     BUILDER_CONFIGS = default_configs("cubeworld_towers")
     DESCRIPTION = """\
 Rendered towers of blocks, each block offset and turned on the one below, with the question whether the tower will fall.

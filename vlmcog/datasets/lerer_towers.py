@@ -17,8 +17,8 @@ LOOK = "photograph"
 class LererTowers(TrialBuilder):
     """Reads the release from TFDS's manual folder, so `tfds build --manual_dir RELEASE` works too."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {"2.0.0": "Outcomes, confidence and more of each judgment.", "1.0.0": "First release."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = "Give a checkout of https://github.com/lsbuschoff/multimodal as the manual folder."
     DESCRIPTION = """\
 Photographs of towers of 2-4 wooden blocks (Lerer et al. 2016) with the question whether the tower will fall, what

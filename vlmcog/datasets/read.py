@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from vlmcog.datasets.features import Judgment, Trial
+from vlmcog.datasets.features import Trial, decode
 from vlmcog.datasets.location import build_command, dataset_dir, is_built
 from vlmcog.datasets.specs import DatasetSpec, parse
 from vlmcog.errors import UserError, did_you_mean
@@ -51,7 +51,9 @@ class TrialSource:
 
     def _read(self, index: int) -> Trial:
         try:
-            return _decode(self._records[self._indices[index]])
+            record = self._records[self._indices[index]]
+            image = np.asarray(Image.open(io.BytesIO(record["image"])))  # shares the image's memory, so read-only
+            return decode(record, image)
         except (RuntimeError, OSError) as error:  # how array_record and Pillow report damage
             raise UserError(f"{self} are damaged ({error}); remove the dataset's folder and build it again") from error
 
@@ -104,28 +106,15 @@ def fingerprint(source: Iterable[Trial]) -> str:
     for trial in source:
         fields = {field.name: getattr(trial, field.name) for field in dataclasses.fields(trial)}
         image = fields.pop("image")
-        fields["judgments"] = [(judgment.participant, judgment.response) for judgment in trial.judgments]
+        fields["judgments"] = [dataclasses.astuple(judgment) for judgment in trial.judgments]
+        fields["aggregate"] = trial.aggregate and dataclasses.astuple(trial.aggregate)
         digest.update(json.dumps([image.shape, fields]).encode())
         digest.update(image.tobytes())
     return digest.hexdigest()
 
 
-def _decode(record: dict[str, Any]) -> Trial:
-    judgments = record["judgments"]
-    return Trial(
-        **{name: _text(value) for name, value in record.items() if name not in ("image", "options", "judgments")},
-        image=np.asarray(Image.open(io.BytesIO(record["image"]))),  # read-only: the array shares the image's memory
-        options=tuple(map(_text, record["options"])),
-        judgments=tuple(map(Judgment, map(_text, judgments["participant"]), map(float, judgments["response"]))),
-    )
-
-
-def _text(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value
-
-
 def _indices_of(tasks: Sequence[str], records: Sequence[dict[str, Any]], spec: DatasetSpec) -> list[int]:
-    asked = [_text(record["task"]) for record in records]
+    asked = [record["task"].decode() for record in records]
     for task in tasks:
         if get_task(task).name not in asked:
             raise UserError(f"{spec} has no trial of task {task!r}; it has {', '.join(sorted(set(asked)))}")

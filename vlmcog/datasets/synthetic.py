@@ -95,7 +95,9 @@ class SyntheticBuilder(TrialBuilder, skip_registration=True):
             yield f"{item}/{task.name}", encode(self._trial(item, labelled, image, task), png)
 
     def _trial(self, item: str, labelled: LabelledScene, image: np.ndarray, task: Task) -> Trial:
+        assert task.truth is not None
         scene, margin = labelled.scene, labelled.outcome.margin
+        confidence = labelled.outcome.confidence
         return Trial(
             image=image,
             item=f"{self.spec.split_size}-{item}",
@@ -110,6 +112,8 @@ class SyntheticBuilder(TrialBuilder, skip_registration=True):
             look=scene.look,
             split_size=self.spec.split_size,
             scene=scene.to_json(),
+            outcome=labelled.outcome.to_json(),
+            confidence=math.nan if confidence is None else confidence,
         )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from vlmcog.progress import Progress
 from vlmcog.scenes.labelled import LabelledScene, Outcome
-from vlmcog.scenes.looks import Look, dress, get_look
+from vlmcog.scenes.looks import RED, Look, dress, get_look
 from vlmcog.scenes.physics import DENSITY, FRICTION, STIFF, STIFF_ELLIPTIC, fallen
 from vlmcog.scenes.pyramids import Pyramid, sample_pyramid
 from vlmcog.scenes.scene import Block
@@ -118,7 +118,7 @@ def _make_pyramid(rng: np.random.Generator, n_rows: int, wanted: int, most: int,
             continue
         simulated += 1
         if not any(fallen(pyramid.blocks, stop_at_first=True)) and _is_certain(rng, pyramid, fell):
-            scene = dress("pyramid", pyramid.blocks, look, rng, red=pyramid.red)
+            scene = dress("pyramid", pyramid.blocks, look, rng, named={pyramid.red: RED})
             return _Item(LabelledScene(scene, Outcome(fell=fell, removed=pyramid.red)), simulated, rejected)
         rejected += 1
 

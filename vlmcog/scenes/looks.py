@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -108,18 +108,29 @@ def get_look(name: str) -> Look:
     return LOOKS[name]
 
 
-def dress(kind: str, blocks: Sequence[Block], look: Look, rng: np.random.Generator, *, red: int | None = None) -> Scene:
-    """Gives bare blocks their colours, ground, camera and light.
+def dress(
+    kind: str,
+    blocks: Sequence[Block],
+    look: Look,
+    rng: np.random.Generator,
+    *,
+    named: Mapping[int, str] | None = None,
+    drawn: Sequence[Block] = (),
+) -> Scene:
+    """Gives bare blocks their colours, ground, camera and light; fixed blocks keep what they have.
 
     Args:
       kind: the kind of scene, such as `tower`.
       blocks: blocks where they stand; touching blocks get different colours.
       look: the distribution to draw from.
       rng: the source of every draw.
-      red: the index of the one red block; then no other block is red. None: red is a colour like any other.
+      named: colours of the palette by the index of the one block that is to have it; no other block does.
+      drawn: bodies that are only seen, as they are.
     """
-    names = _colour_names(len(blocks), look, rng, red)
-    coloured = tuple(_paint(block, name, look, rng) for block, name in zip(blocks, names, strict=True))
+    names = _colour_names(len(blocks), look, rng, named or {})
+    coloured = tuple(
+        block if block.fixed else _paint(block, name, look, rng) for block, name in zip(blocks, names, strict=True)
+    )
     return Scene(
         kind=kind,
         blocks=coloured,
@@ -129,15 +140,16 @@ def dress(kind: str, blocks: Sequence[Block], look: Look, rng: np.random.Generat
         light=_light(look, rng),
         look=look.name,
         seed=int(rng.integers(2**31)),
+        drawn=tuple(drawn),
     )
 
 
-def _colour_names(count: int, look: Look, rng: np.random.Generator, red: int | None) -> list[str]:
-    usable = [name for name in look.palette if red is None or name != RED]
+def _colour_names(count: int, look: Look, rng: np.random.Generator, named: Mapping[int, str]) -> list[str]:
+    usable = [name for name in look.palette if name not in named.values()]
     names: list[str] = []
     for index in range(count):
         allowed = [name for name in usable if not names or name != names[-1]]
-        names.append(RED if index == red else allowed[rng.integers(len(allowed))])
+        names.append(named.get(index) or allowed[rng.integers(len(allowed))])
     return names
 
 

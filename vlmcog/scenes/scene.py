@@ -1,4 +1,4 @@
-"""The scene: blocks on a ground plane, a camera, a light and a look; pure data, equal after a JSON round trip.
+"""The scene: bodies on a ground plane, a camera, a light and a look; pure data, equal after a JSON round trip.
 
 Units are metres and radians; z points up and the ground is z = 0. Quaternions are (w, x, y, z).
 """
@@ -11,10 +11,26 @@ Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 UPRIGHT: Quaternion = (1.0, 0.0, 0.0, 0.0)
 
+BOX, SPHERE, CYLINDER = "box", "sphere", "cylinder"
+SHAPES = (BOX, SPHERE, CYLINDER)
+
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """A cuboid: `size` holds full edge lengths, `colour` is sRGB in [0, 1], `colour_name` its name in questions."""
+    """A solid body.
+
+    Attributes:
+      size: full extents along its own axes. A sphere's three are its diameter; a cylinder's axis is its own z, and its
+        first two extents are its diameter.
+      position: its centre.
+      orientation: takes its own axes to the world's.
+      colour: sRGB in [0, 1].
+      colour_name: the colour's name in questions.
+      material: how its surface looks (see `materials.py`).
+      shape: one of SHAPES.
+      density: kg/m^3.
+      fixed: whether it is part of the furniture (a table, a wall): others rest on it, and it never moves.
+    """
 
     size: Vector
     position: Vector
@@ -22,6 +38,9 @@ class Block:
     colour: Vector = (0.5, 0.5, 0.5)
     colour_name: str = "grey"
     material: str = "plain"
+    shape: str = BOX
+    density: float = 600.0
+    fixed: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +71,41 @@ class Light:
 
 
 @dataclasses.dataclass(frozen=True)
-class Scene:
-    """Everything that physics and the renderer need; `seed` drives the procedural textures.
+class Sensor:
+    """What the camera does to the picture; the defaults do nothing.
 
-    `support` is the ground that blocks rest on; `backdrop` is the wall behind them, absent where it is None.
+    Attributes:
+      distortion: the lens's first radial coefficient: positive is a barrel, negative a pincushion.
+      vignette: the share of light lost in the corners.
+      blur: standard deviation of the blur, in thousandths of the picture's width.
+      exposure: factor on linear light.
+      noise: standard deviation of the noise in sRGB of [0, 1].
+      jpeg_quality: 1 to 100 for the artefacts of such a JPEG; 0 for none.
+    """
+
+    distortion: float = 0.0
+    vignette: float = 0.0
+    blur: float = 0.0
+    exposure: float = 1.0
+    noise: float = 0.0
+    jpeg_quality: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """Everything that physics and the renderer need.
+
+    Attributes:
+      kind: what sort of scene, such as `tower`.
+      blocks: the bodies that are simulated.
+      support: the ground.
+      backdrop: the wall behind the blocks, absent where it is None.
+      camera: where the picture is taken from.
+      light: the one light.
+      look: the name of the look that it was dressed in.
+      seed: drives the procedural textures and the sensor's noise.
+      drawn: bodies that are seen but not simulated: clutter, and the paths of what moved.
+      sensor: what the camera does to the picture.
     """
 
     kind: str
@@ -66,6 +116,8 @@ class Scene:
     light: Light
     look: str
     seed: int
+    drawn: tuple[Block, ...] = ()
+    sensor: Sensor = Sensor()
 
     def to_json(self) -> str:
         """Returns one line of JSON that `from_json` turns into an equal scene."""
@@ -83,6 +135,8 @@ class Scene:
                 "backdrop": fields["backdrop"] and _from_dict(Surface, fields["backdrop"]),
                 "camera": _from_dict(Camera, fields["camera"]),
                 "light": _from_dict(Light, fields["light"]),
+                "drawn": tuple(_from_dict(Block, block) for block in fields["drawn"]),
+                "sensor": _from_dict(Sensor, fields["sensor"]),
             }
         )
 

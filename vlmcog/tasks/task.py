@@ -16,11 +16,11 @@ class Task:
       domain: the cognitive domain, such as `intuitive_physics` or `causal_reasoning`.
       question: the text put to models and people.
       answers: the answer space.
-      truth: the index of the right option for a labelled scene.
+      truth: the index of the right option for a labelled scene; None for a question that is put to photographs alone.
     """
 
     name: str
     domain: str
     question: str
     answers: AnswerSpace
-    truth: Callable[[LabelledScene], int]
+    truth: Callable[[LabelledScene], int] | None = None
