@@ -9,6 +9,7 @@ from vlmcog.datasets import read
 from vlmcog.datasets.build import build
 from vlmcog.datasets.read import fingerprint, load
 from vlmcog.errors import UserError
+from vlmcog.humans import judgments
 
 TOWERS = "cubeworld_towers/cubeworld_small-size16-train12-validation1-test1"
 PYRAMIDS = "cubeworld_pyramids/cubeworld_small-size16-train4-validation1-test1"
@@ -72,7 +73,7 @@ def test_tasks_divide_a_split(tmp_path, quick_renderer):
 
 def test_set_without_people_has_an_empty_judgment_table(towers):
     table = towers().judgments()
-    assert list(table.columns) == ["participant", "item", "task", "response"]
+    assert tuple(table.columns) == judgments.COLUMNS
     assert len(table) == 0
 
 

@@ -17,7 +17,7 @@ from vlmcog.datasets.features import Trial, decode
 from vlmcog.datasets.location import build_command, dataset_dir, is_built
 from vlmcog.datasets.specs import DatasetSpec, parse
 from vlmcog.errors import UserError, did_you_mean
-from vlmcog.humans.judgments import COLUMNS
+from vlmcog.humans import judgments
 from vlmcog.tasks.registry import get_task
 
 CACHE_BYTES = 1 << 30
@@ -64,13 +64,13 @@ class TrialSource:
         return f"<{len(self)} trials of {self.spec}, split {self.split}>"
 
     def judgments(self) -> pd.DataFrame:
-        """Returns what people said as the judgment table: a row for each person, item and task."""
+        """Returns what people said as the judgment table: a row for each person, item and task, excluded or not."""
         rows = [
-            (judgment.participant, trial.item, trial.task, judgment.response)
+            {"item": trial.item, "task": trial.task, **dataclasses.asdict(judgment)}
             for trial in self
             for judgment in trial.judgments
         ]
-        return pd.DataFrame(rows, columns=list(COLUMNS))
+        return judgments.check(pd.DataFrame(rows, columns=list(judgments.COLUMNS)), source=repr(self))
 
 
 def load(
