@@ -113,8 +113,8 @@ def test_materials_vary_as_they_should(material):
 def test_unknown_material_and_too_many_blocks_are_refused():
     with pytest.raises(UserError, match="no material 'glass'"):
         render([_scene(dataclasses.replace(RED, material="glass"))], 32)
-    with pytest.raises(UserError, match="at most 32"):
-        render([_scene(*[RED] * 33)], 32)
+    with pytest.raises(UserError, match="at most 128"):
+        render([_scene(*[RED] * 129)], 32)
 
 
 def test_no_image_is_made_of_no_scene():
