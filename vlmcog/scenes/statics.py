@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from vlmcog.scenes.scene import Block
+from vlmcog.scenes.scene import BOX, Block
 
 
 def column_margin(
@@ -17,8 +17,9 @@ def column_margin(
     sizes: Float[np.ndarray, "*b n 3"],
     centres: Float[np.ndarray, "*b n 2"],
     yaws: Float[np.ndarray, "*b n"],
+    densities: Float[np.ndarray, "*b n"] | None = None,
 ) -> Float[np.ndarray, "*b"]:
-    """Returns the static margin of columns of `n` blocks, listed from the ground up, all of one density.
+    """Returns the static margin of columns of `n` blocks, listed from the ground up.
 
     The margin is the distance from the centre of mass above a joint to the edge of the overlap of the two faces, in
     sides (the smallest horizontal edge of the two blocks), at the joint where it is smallest: positive where the
@@ -29,8 +30,9 @@ def column_margin(
       sizes: full edge lengths in metres, last axis (x, y, z) in the block's own frame.
       centres: horizontal centres in metres.
       yaws: turns about the vertical axis in radians.
+      densities: in any one unit; all equal where None.
     """
-    masses = np.prod(sizes, axis=-1)[..., None]
+    masses = (np.prod(sizes, axis=-1) * (1.0 if densities is None else densities))[..., None]
     above = np.flip(np.cumsum(np.flip(masses * centres, -2), -2) / np.cumsum(np.flip(masses, -2), -2), -2)[..., 1:, :]
     lower = _distance_to_edge(above, sizes[..., :-1, :2], centres[..., :-1, :], yaws[..., :-1])
     upper = _distance_to_edge(above, sizes[..., 1:, :2], centres[..., 1:, :], yaws[..., 1:])
@@ -45,8 +47,21 @@ def tower_margin(blocks: Sequence[Block]) -> float:
             sizes=np.array([block.size for block in blocks]),
             centres=np.array([block.position[:2] for block in blocks]),
             yaws=np.array([2 * np.arctan2(block.orientation[3], block.orientation[0]) for block in blocks]),
+            densities=np.array([block.density for block in blocks]),
         )
     )
+
+
+def is_column(blocks: Sequence[Block]) -> bool:
+    """Whether these are loose, level boxes, listed from the ground up, each resting on the one before."""
+    tops = np.cumsum([block.size[2] for block in blocks])
+    bottoms = np.array([block.position[2] - block.size[2] / 2 for block in blocks])
+    stacked = np.allclose(bottoms[1:], tops[:-1], rtol=0, atol=1e-6) and abs(bottoms[0]) < 1e-6
+    return stacked and all(block.shape == BOX and not block.fixed and _is_level(block) for block in blocks)
+
+
+def _is_level(block: Block) -> bool:
+    return abs(block.orientation[1]) < 1e-9 and abs(block.orientation[2]) < 1e-9
 
 
 def _distance_to_edge(points: np.ndarray, edges: np.ndarray, centres: np.ndarray, yaws: np.ndarray) -> np.ndarray:

@@ -1,0 +1,128 @@
+"""What a scene's truth is, and whether it is certain.
+
+A scene is ambiguous, and has no label, where any of these does not hold:
+
+- a scene that asks what taking a block away would do stands while the block is there;
+- the static margin of a column of boxes (`statics.py`) is at least `UNAMBIGUOUS` from zero, and its sign is the
+  simulation's verdict;
+- four simulations perturbed by up to `REJECTING_NOISE`, and one with the other friction cone, show the same.
+
+"The same" is: the same blocks fell, where a block is taken away; else the same answer to whether any falls, since how
+a tower breaks up is chaos that nobody asks about. No rule looks at how far a block moved: that would remove the
+scenes in which many fall.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from vlmcog.scenes.labelled import Outcome
+from vlmcog.scenes.physics import FRICTION, STIFF_ELLIPTIC, Motion, overlapping, simulate
+from vlmcog.scenes.scene import Block
+from vlmcog.scenes.statics import is_column, tower_margin
+
+UNAMBIGUOUS = 0.03
+"""The smallest static margin of a scene with a label, in block sides."""
+REJECTING_NOISE = 0.03
+"""A scene is rejected where its truth changes under this noise; see `perturbed`."""
+CONFIDENCE_NOISE = 0.1
+"""The confidence of a label is the share of simulations under this noise that agree with it."""
+_RUNS = 4
+
+
+def label(blocks: Sequence[Block], rng: np.random.Generator, *, removed: int | None = None) -> Outcome | None:
+    """Returns what happens, or None where the scene is ambiguous by the rules above.
+
+    Args:
+      blocks: the scene's blocks.
+      rng: the source of the perturbations.
+      removed: the index of the block to be taken away, where the question is what that would do.
+    """
+    margin = tower_margin(blocks) if removed is None and is_column(blocks) else None
+    if margin is not None and abs(margin) < UNAMBIGUOUS:
+        return None
+    if removed is not None and any(simulate(blocks, stop_at_first=True).fell):
+        return None
+    truth = _without(blocks, removed)
+    if margin is not None and any(truth.fell) != (margin < 0):
+        return None
+    question = _Question(blocks, removed, truth)
+    if not question.agrees(blocks, contacts=STIFF_ELLIPTIC) or question.agreement(rng, REJECTING_NOISE) < 1:
+        return None
+    return Outcome(
+        fell=truth.fell,
+        removed=removed,
+        margin=margin,
+        confidence=question.agreement(rng, CONFIDENCE_NOISE),
+        first=truth.first,
+        fall_time=truth.fall_time,
+    )
+
+
+def counterfactuals(blocks: Sequence[Block]) -> tuple[tuple[bool, ...], ...]:
+    """Returns the matrix whose entry [i][j] says whether block j would fall if block i were taken away."""
+    return tuple(_without(blocks, index).fell for index in range(len(blocks)))
+
+
+def perturbed(blocks: Sequence[Block], rng: np.random.Generator, noise: float) -> tuple[Block, ...]:
+    """Returns the blocks with every density, and both horizontal coordinates, changed at random.
+
+    Changes are uniform up to `noise`, of the density and of the block's smallest side. Fixed blocks stay, and so does
+    a block that would be moved into another one (between walls, say): vertical distances, and so contacts, stay too.
+    """
+    moved = [block if block.fixed else _nudged(block, rng, noise) for block in blocks]
+    densities = [block.density for block in moved]
+    while jammed := [index for index in overlapping(moved) if moved[index].position != blocks[index].position]:
+        for index in jammed:
+            moved[index] = dataclasses.replace(blocks[index], density=densities[index])
+    return tuple(moved)
+
+
+def _nudged(block: Block, rng: np.random.Generator, noise: float) -> Block:
+    x, y = np.add(block.position[:2], rng.uniform(-1, 1, 2) * noise * min(block.size)).tolist()
+    density = float(block.density * (1 + rng.uniform(-1, 1) * noise))
+    return dataclasses.replace(block, position=(x, y, block.position[2]), density=density)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Question:
+    """A scene, the block to be taken away, and the truth that other simulations are held against."""
+
+    blocks: Sequence[Block]
+    removed: int | None
+    truth: Motion
+
+    def agreement(self, rng: np.random.Generator, noise: float) -> float:
+        """The share of perturbed simulations, frictions by `noise` too, that agree with the truth."""
+        agreed = 0
+        for _ in range(_RUNS):
+            frictions = FRICTION * (1 + rng.uniform(-1, 1, len(self.blocks)) * noise)
+            agreed += self.agrees(perturbed(self.blocks, rng, noise), frictions=frictions.tolist())
+        return agreed / _RUNS
+
+    def agrees(self, blocks: Sequence[Block], **settings) -> bool:
+        motion = _without(blocks, self.removed, stop_at_first=self._is_about_any, **settings)
+        return any(motion.fell) == any(self.truth.fell) if self._is_about_any else motion.fell == self.truth.fell
+
+    @property
+    def _is_about_any(self) -> bool:
+        return self.removed is None
+
+
+def _without(
+    blocks: Sequence[Block], removed: int | None, *, frictions: Sequence[float] | None = None, **settings
+) -> Motion:
+    """Simulates without one block; indices are still those of all blocks, and the removed one did not fall."""
+    left = [index for index in range(len(blocks)) if index != removed]
+    if not left:
+        return Motion((False,) * len(blocks))
+    motion = simulate(
+        [blocks[index] for index in left],
+        frictions=None if frictions is None else [frictions[index] for index in left],
+        **settings,
+    )
+    fell = np.zeros(len(blocks), bool)
+    fell[left] = motion.fell
+    first = None if motion.first is None else left[motion.first]
+    return Motion(tuple(fell.tolist()), first, motion.fall_time)
