@@ -1,4 +1,4 @@
-"""Hostile settings for every test: several fake devices, strict dtype and rank promotion, warnings as errors."""
+"""Hostile settings for every test: fake devices, strict dtype and rank promotion, checked shapes, no warnings."""
 
 import csv
 import os
@@ -11,8 +11,11 @@ import hypothesis
 import jax
 import numpy as np
 import pytest
+from jaxtyping import install_import_hook
 from PIL import Image
 
+ARRAY_MODULES = ("attention", "gemma", "layers", "paligemma", "processor", "products", "siglip")
+install_import_hook([f"vlmcog.models.{module}" for module in ARRAY_MODULES], "shape_checker.check")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

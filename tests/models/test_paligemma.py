@@ -249,8 +249,8 @@ def test_bfloat16_compute_stays_near_float32(model, params, batch, loss):
 
 def test_fresh_image_tokens_have_the_size_of_text_embeddings(model, batch):
     variables = {"params": jax.jit(model.init)(jax.random.key(0))}
-    image = model.module.apply(variables, batch["image"], method=lambda m, x: m.img(x))
-    text = model.module.apply(variables, batch["text"], method=lambda m, x: m.llm.embed(x))
+    image = model.module.apply(variables, jnp.asarray(batch["image"]), method=lambda m, x: m.img(x))
+    text = model.module.apply(variables, jnp.asarray(batch["text"]), method=lambda m, x: m.llm.embed(x))
     rms = [float(jnp.sqrt(jnp.mean(jnp.square(x)))) for x in (image, text)]
     assert image.shape == (3, N_IMAGE, 32)
     np.testing.assert_allclose(rms, 1.0, atol=0.25)

@@ -18,13 +18,14 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import flax.linen as nn
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vlmcog.models.config import ModelConfig
 from vlmcog.models.processor import Processor
 
 Params = dict[str, Any]
-Batch = Mapping[str, Array]
+Batch = Mapping[str, Array | np.ndarray]
 Metrics = dict[str, Float[Array, ""]]
 
 

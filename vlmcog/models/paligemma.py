@@ -116,6 +116,7 @@ class PaliGemma:
 
         Logits are computed at `suffix_length` tokens from the first of `mask_loss` on, which must hold the answer.
         """
+        batch = _on_device(batch)
         inputs = (batch[key] for key in ("image", "text", "mask_ar", "mask_input"))
         hidden, _ = self._apply("__call__", params, *inputs, rng=rng)
         where = jnp.argmax(batch["mask_loss"], axis=-1)[:, None] + jnp.arange(self.config.suffix_length)[None]
@@ -132,6 +133,7 @@ class PaliGemma:
 
     def prefill(self, params: Params, prefix: Batch) -> Cache:
         """Reads image and prefix; the cache has one slot for each image token and each place of the text."""
+        prefix = _on_device(prefix)
         text, mask_input = prefix["text"], prefix["mask_input"]
         hidden, past = self._apply("__call__", params, prefix["image"], text, jnp.zeros_like(text), mask_input)
         last = mask_input.sum(axis=-1)[:, None, None] - 1
@@ -141,6 +143,7 @@ class PaliGemma:
 
     def score(self, params: Params, batch: Batch) -> Float[Array, "b o"]:
         """Log-probability of each option; all options run side by side in one pass over one cached prefix."""
+        batch = _on_device(batch)
         cache = self.prefill(params, batch)
         options, real = batch["options"], batch["options_mask"]
         first = _log_probability(cache.logits[:, None], options[..., 0])
@@ -230,7 +233,11 @@ def _positions(mask_input: Bool[Array, "b t"]) -> Int[Array, "b t"]:
     return jnp.maximum(jnp.cumsum(mask_input, axis=-1) - 1, 0)
 
 
-def _log_probability(logits: Float[Array, "*b v"], tokens: Int[Array, "*b"]) -> Float[Array, "*b"]:
+def _on_device(batch: Batch) -> dict[str, Array]:
+    return {key: jnp.asarray(value) for key, value in batch.items()}
+
+
+def _log_probability(logits: Float[Array, "*#b v"], tokens: Int[Array, "*#b"]) -> Float[Array, "*#b"]:
     chosen = jnp.take_along_axis(logits, tokens[..., None], axis=-1, mode="clip")[..., 0]
     return chosen - jax.nn.logsumexp(logits, axis=-1)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import PIL.Image
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from vlmcog.errors import UserError
 from vlmcog.models.tokenizer import BOS, EOS, PAD, Tokenizer
@@ -37,8 +37,12 @@ class Processor:
     prefix_length: int
     suffix_length: int
 
-    def image(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "size size 3"]:
-        """Resizes to the model's square (bilinear, anti-aliased, as big_vision does) and scales to [-1, 1]."""
+    def image(self, image: np.ndarray) -> Float[np.ndarray, "size size 3"]:
+        """Resizes to the model's square (bilinear, anti-aliased, as big_vision does) and scales to [-1, 1].
+
+        Raises:
+          UserError: the image is not uint8 [h, w, 3].
+        """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
             raise UserError(
                 f"an image must be uint8 [h, w, 3], not {image.dtype} {list(image.shape)}; decode it as RGB"
