@@ -62,6 +62,13 @@ def cohen_kappa(x: Num[np.ndarray, "*r n"], y: Num[np.ndarray, "*r n"]) -> Float
     return np.asarray(np.where(constant, np.nan, (observed - chance) / np.where(constant, 1.0, 1.0 - chance)))
 
 
+def reason_undefined(x: Num[np.ndarray, " n"], y: Num[np.ndarray, " n"]) -> str:
+    """Says why a correlation or kappa of x and y is NaN: `too few items` or `no variance`; empty where it is not."""
+    if len(x) < 2:
+        return "too few items"
+    return "no variance" if np.ptp(x) == 0 or np.ptp(y) == 0 else ""
+
+
 def _centred(x: Num[np.ndarray, "*r n"], where: Bool[np.ndarray, "*r n"]) -> Float[np.ndarray, "*r n"]:
     """Deviations from the mean, 0 elsewhere; exactly 0 where all values are equal, whatever the mean's rounding."""
     count = where.sum(-1, keepdims=True)

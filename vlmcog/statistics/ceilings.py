@@ -1,22 +1,31 @@
 """How good people are, and how well the best possible model of them could do.
 
-Responses are a matrix of people x items, NaN where a person did not answer. Two ceilings bound a correlation with item
+Responses are a matrix of people x items, NaN where a person did not answer. Ceilings bound a correlation with item
 means, from below and from above:
 
 * leave-one-person-out: what one person reaches against the others. With the person inside the mean it is inflated.
 * the square root of the split-half reliability: what a perfect predictor of people's true item means would reach. The
   reliability itself, corrected by Spearman-Brown, is the highest R^2, not the highest r.
-
-Both assume graded predictions; the correlation of a yes/no answer with graded item means is capped lower.
+* in-sample: one person against the mean of all, that person included. Inflated; published tables have it.
+* the cap: what the best yes/no answers reach, since graded means cannot be met by two values.
 """
 
+import functools
 import math
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from vlmcog.statistics.agreement import pearson
-from vlmcog.statistics.intervals import LEVEL, RESAMPLES, Interval, percentiles, resample
+from vlmcog.statistics.intervals import (
+    LEVEL,
+    RESAMPLES,
+    Interval,
+    Weights,
+    percentiles,
+    resample,
+    two_way_bootstrap,
+)
 
 Responses = Float[np.ndarray, "people items"]
 HALVES = 500
@@ -37,15 +46,60 @@ def majority(responses: Responses) -> Float[np.ndarray, " items"]:
 
 def individual_accuracy(responses: Responses, answer: Float[np.ndarray, " items"]) -> float:
     """The share of right responses of the average person."""
-    given = ~np.isnan(responses)
-    right = ((responses == answer) & given).sum(1)[given.any(1)]
-    return float(np.mean(right / given.sum(1)[given.any(1)]))
+    return float(_individual_accuracies(responses, answer, *_once(responses))[0])
+
+
+def individual_accuracy_interval(
+    responses: Responses,
+    answer: Float[np.ndarray, " items"],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> Interval:
+    """The interval of `individual_accuracy` over people and items; see `two_way_bootstrap`."""
+    statistic = functools.partial(_individual_accuracies, responses, answer)
+    return _within_0_1(two_way_bootstrap(statistic, *responses.shape, seed=seed, resamples=resamples, level=level))
 
 
 def majority_accuracy(responses: Responses, answer: Float[np.ndarray, " items"]) -> float:
     """The share of items on which most people are right; a tie counts half."""
-    chosen = majority(responses)
-    return float(np.where(np.isnan(chosen), 0.5, chosen == answer).mean())
+    return float(_majority_accuracies(responses, answer, *_once(responses))[0])
+
+
+def majority_accuracy_interval(
+    responses: Responses,
+    answer: Float[np.ndarray, " items"],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> Interval:
+    """The interval of `majority_accuracy` over people and items; see `two_way_bootstrap`."""
+    statistic = functools.partial(_majority_accuracies, responses, answer)
+    return _within_0_1(two_way_bootstrap(statistic, *responses.shape, seed=seed, resamples=resamples, level=level))
+
+
+def in_sample(responses: Responses) -> float:
+    """The mean correlation of a person with the mean of all people, themselves included: an inflated ceiling."""
+    given = ~np.isnan(responses)
+    means = np.broadcast_to(np.nan_to_num(item_means(responses)), responses.shape)
+    return _defined_mean(pearson(np.nan_to_num(responses), means, where=given))
+
+
+def binary_cap(means: Float[np.ndarray, "*r items"]) -> Float[np.ndarray, "*r"]:
+    """The highest correlation that any yes/no answers could have with these item means; NaN where they are all equal.
+
+    Of the answers that say yes k times, those to the k highest means correlate most, for the covariance is then
+    greatest and the answers' variance depends on k alone. The best k is found by trying all.
+    """
+    n = means.shape[-1]
+    deviations = -np.sort(-means, axis=-1) - means.mean(-1, keepdims=True)
+    yes = np.arange(1, n)
+    variances = yes * (n - yes) / n * np.square(deviations).sum(-1, keepdims=True)
+    varied = means.max(-1) > means.min(-1)
+    reached = deviations.cumsum(-1)[..., :-1] / np.sqrt(np.where(varied[..., None], variances, 1.0))
+    return np.where(varied, np.max(reached, axis=-1, initial=0.0), np.nan)
 
 
 def leave_one_out_correlations(responses: Responses) -> Float[np.ndarray, " people"]:
@@ -103,6 +157,36 @@ def split_half_interval(
 def correlation_ceiling(reliability: float) -> float:
     """The highest correlation with item means of that reliability, its square root; NaN for a negative one."""
     return math.sqrt(reliability) if reliability >= 0 else math.nan
+
+
+def _once(responses: Responses) -> tuple[Weights, Weights]:
+    return np.ones((1, responses.shape[0])), np.ones((1, responses.shape[1]))
+
+
+def _individual_accuracies(
+    responses: Responses, answer: Float[np.ndarray, " items"], people: Weights, items: Weights
+) -> Float[np.ndarray, " r"]:
+    given = ~np.isnan(responses)
+    n = items @ given.T.astype(float)
+    shares = (items @ ((responses == answer) & given).T.astype(float)) / np.where(n > 0, n, 1.0)
+    weights = people * (n > 0)
+    total = weights.sum(-1)
+    return np.where(total > 0, (weights * shares).sum(-1) / np.where(total > 0, total, 1.0), np.nan)
+
+
+def _majority_accuracies(
+    responses: Responses, answer: Float[np.ndarray, " items"], people: Weights, items: Weights
+) -> Float[np.ndarray, " r"]:
+    values = np.unique(responses[~np.isnan(responses)])
+    votes = np.stack([people @ (responses == value).astype(float) for value in values])
+    most = votes == votes.max(0)
+    right = (most & (values[:, None, None] == answer)).any(0)
+    correct = np.where(most.sum(0) > 1, 0.5, right)
+    return (correct * items).sum(-1) / items.sum(-1)
+
+
+def _within_0_1(interval: Interval) -> Interval:
+    return Interval(*np.clip((interval.low, interval.high), 0.0, 1.0).tolist())
 
 
 def _half_means(responses: Responses, seed: int, halves: int) -> tuple[np.ndarray, np.ndarray]:
