@@ -9,11 +9,10 @@ import tensorflow_datasets as tfds
 
 from vlmcog.datasets import registry
 from vlmcog.datasets.build import build
-from vlmcog.datasets.cubeworld_pyramids import ROWS
-from vlmcog.datasets.cubeworld_towers import HEIGHTS
 from vlmcog.datasets.read import fingerprint, load
 from vlmcog.datasets.specs import SPLITS
 from vlmcog.scenes import measures
+from vlmcog.scenes.generate import KINDS
 from vlmcog.scenes.render import render
 from vlmcog.scenes.scene import Scene
 from vlmcog.tasks.registry import get_task
@@ -59,13 +58,15 @@ def test_columns_of_towers_are_true_to_their_scenes(tmp_path, quick_renderer):
         assert trial.task == "tower_falls"
         assert (trial.question, trial.options) == (get_task(trial.task).question, ("no", "yes"))
         assert trial.n_blocks == len(scene.blocks)
-        assert trial.n_blocks in HEIGHTS["small"]
+        assert trial.n_blocks in KINDS["towers"].sizes["small"]
         assert trial.height == pytest.approx(measures.height(scene), rel=1e-6)
         assert trial.top_offset == pytest.approx(measures.top_offset(scene), rel=1e-6)
         assert trial.answer == (trial.margin < 0)
         assert (trial.look, trial.split_size, trial.judgments) == ("cubeworld", "small", ())
         assert trial.image.shape == (16, 16, 3)
-    assert {(trial.n_blocks, trial.answer) for trial in trials} == {(n, a) for n in HEIGHTS["small"] for a in (0, 1)}
+    assert {(trial.n_blocks, trial.answer) for trial in trials} == {
+        (n, a) for n in KINDS["towers"].sizes["small"] for a in (0, 1)
+    }
 
 
 def test_both_questions_about_a_pyramid_agree(tmp_path, quick_renderer):
@@ -75,7 +76,7 @@ def test_both_questions_about_a_pyramid_agree(tmp_path, quick_renderer):
     assert {item: int(count > 0) for item, count in answers["red_block_count"].items()} == answers["red_block_any"]
     assert set(answers["red_block_any"].values()) == {0, 1}
     for trial in asked["red_block_any"]:
-        assert trial.n_blocks in [rows * (rows + 1) // 2 for rows in ROWS["small"]]
+        assert trial.n_blocks in [rows * (rows + 1) // 2 for rows in KINDS["pyramids"].sizes["small"]]
         assert math.isnan(trial.margin)
         assert math.isnan(trial.top_offset)
 

@@ -5,10 +5,7 @@ from typing import ClassVar
 import tensorflow_datasets as tfds
 
 from vlmcog.datasets.synthetic import SyntheticBuilder, default_configs
-from vlmcog.scenes.generate import GeneratedSet, labelled_towers
 from vlmcog.tasks.towers import TOWER_FALLS
-
-HEIGHTS = {"small": (2, 3, 4), "large": (5, 6, 7)}
 
 
 class CubeworldTowers(SyntheticBuilder):
@@ -22,7 +19,3 @@ Rendered towers of blocks, each block offset and turned on the one below, with t
 Truths come from a rigid-body simulation that agrees with the static margin of the tower; towers within 3 % of a block
 side of the balance point are left out, and each height has as many stable towers as unstable ones."""
     TASKS = (TOWER_FALLS,)
-
-    def _labelled(self, split: str, count: int) -> GeneratedSet:
-        heights = HEIGHTS[self.spec.split_size]
-        return labelled_towers(count, seed=self.spec.seed, split=split, heights=heights, look=self.spec.look)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vlmcog import command_line
 from vlmcog.files import atomic_path
 from vlmcog.scenes.contact_sheet import contact_sheet
-from vlmcog.scenes.generate import GeneratedSet, labelled_pyramids, labelled_towers
+from vlmcog.scenes.generate import KINDS, generate
 from vlmcog.scenes.looks import LOOKS
 
 EXAMPLE = """example:
@@ -18,18 +18,15 @@ EXAMPLE = """example:
 def main(argv: Sequence[str]) -> None:
     """Reads the command line and writes the sheet."""
     arguments = _parser().parse_args(argv)
-    made = _generate(arguments)
-    sheet = contact_sheet(made.scenes, size=arguments.pixels, columns=arguments.columns)
+    sizes = arguments.sizes or tuple(size for sizes in KINDS[arguments.kind].sizes.values() for size in sizes)
+    made = generate(
+        arguments.kind, arguments.count, seed=arguments.seed, split="test", look=arguments.look, sizes=sizes
+    )
+    sheet = contact_sheet([one.labelled for one in made], size=arguments.pixels, columns=arguments.columns)
     with atomic_path(arguments.out) as temporary:
         sheet.save(temporary)
-    print(f"{arguments.out}: {len(made.scenes)} scenes; {made.rejected} of {made.simulated} simulated were ambiguous")
-
-
-def _generate(arguments: argparse.Namespace) -> GeneratedSet:
-    common = {"seed": arguments.seed, "split": "test", "look": arguments.look}
-    if arguments.kind == "towers":
-        return labelled_towers(arguments.count, heights=arguments.sizes or (2, 3, 4, 5, 6, 7), **common)
-    return labelled_pyramids(arguments.count, rows=arguments.sizes or (2, 3, 4), **common)
+    simulated, rejected = sum(one.simulated for one in made), sum(one.rejected for one in made)
+    print(f"{arguments.out}: {len(made)} scenes; {rejected} of {simulated} simulated were ambiguous")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,10 +39,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    sheet.add_argument("--kind", choices=("towers", "pyramids"), default="towers", help="default: towers")
+    sheet.add_argument("--kind", choices=tuple(KINDS), default="towers", help="default: towers")
     sheet.add_argument("--look", choices=tuple(LOOKS), default="cubeworld", help="default: cubeworld")
     sheet.add_argument(
-        "--sizes", type=_numbers, help="numbers of blocks of towers (2 or more), of rows of pyramids; default: all"
+        "--sizes",
+        type=_numbers,
+        help="numbers of blocks of towers (2 or more), of rows of pyramids, and so on; default: all",
     )
     sheet.add_argument("--count", type=_at_least(1), default=24, help="how many scenes; default: 24")
     sheet.add_argument("--columns", type=_at_least(1), default=6, help="scenes a row; default: 6")
@@ -56,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(map(_at_least(2), text.split(",")))
+    return tuple(map(_at_least(0), text.split(",")))
 
 
 def _at_least(smallest: int):

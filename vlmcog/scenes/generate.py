@@ -1,7 +1,11 @@
 """Scenes with certain truths: sampled, simulated, and kept only where every check agrees.
 
-Item `i` of a set depends on (seed, split, i) alone, so neither the number of threads nor the size of the set changes
-it.
+Item `i` of a set depends on (seed, split, i) alone, so any process can make any item, and the size of the set changes
+none. Sizes and, within each size, truths go round in turn, so that they balance in every split.
+
+What runs when: a proposal is first screened by one simulation where its sampler can't aim at a truth; what is left is
+labelled by `truth.label` (two exact and eight perturbed simulations, ended at the first fall or at rest); the
+counterfactuals of other blocks are simulated for kept scenes alone.
 """
 
 import concurrent.futures
@@ -11,146 +15,145 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from vlmcog.errors import UserError, did_you_mean
 from vlmcog.progress import Progress
+from vlmcog.scenes.kind import Kind, Proposal
 from vlmcog.scenes.labelled import LabelledScene, Outcome
-from vlmcog.scenes.looks import RED, Look, dress, get_look
-from vlmcog.scenes.physics import DENSITY, FRICTION, STIFF, STIFF_ELLIPTIC, fallen
-from vlmcog.scenes.pyramids import Pyramid, sample_pyramid
-from vlmcog.scenes.scene import Block
-from vlmcog.scenes.statics import tower_margin
-from vlmcog.scenes.towers import sample_tower
+from vlmcog.scenes.looks import Look, dress, get_look
+from vlmcog.scenes.physics import fallen
+from vlmcog.scenes.pyramids import PYRAMIDS
+from vlmcog.scenes.scene import Scene
+from vlmcog.scenes.towers import TOWERS
+from vlmcog.scenes.truth import counterfactuals, label
 
 SPLITS = ("train", "validation", "test")
+KINDS: dict[str, Kind] = {  # a new kind is a file with its sampler and one line here
+    "towers": TOWERS,
+    "pyramids": PYRAMIDS,
+}
 
-_PERTURBED_RUNS = 4
-_PERTURBATION = 0.03
-
-
-@dataclasses.dataclass(frozen=True)
-class GeneratedSet:
-    """Labelled scenes, with how many were simulated for them and how many of those were rejected as ambiguous."""
-
-    scenes: tuple[LabelledScene, ...]
-    simulated: int
-    rejected: int
+_MOST_PROPOSALS = 20_000
 
 
 @dataclasses.dataclass(frozen=True)
-class _Item:
+class Made:
+    """A labelled scene, with how many were simulated for it and how many of those rejected as ambiguous."""
+
     labelled: LabelledScene
     simulated: int
     rejected: int
 
 
-def labelled_towers(count: int, *, seed: int, split: str, heights: Sequence[int], look: str) -> GeneratedSet:
-    """Returns `count` towers, their heights (numbers of blocks) and truths balanced.
+def maker(
+    kind: str, *, seed: int, split: str, split_size: str, look: str, sizes: Sequence[int] = ()
+) -> Callable[[int], Made]:
+    """Returns the function that makes item `i`.
 
-    A tower is kept where the simulation agrees with the sign of its static margin.
+    Args:
+      kind: the scenes' kind, one of `KINDS`.
+      seed: drives everything random.
+      split: one of `SPLITS`.
+      split_size: `small` or `large`.
+      look: the name of a look.
+      sizes: sizes (numbers of blocks or rows, say) other than those of the split size.
+
+    Raises:
+      UserError: an unknown kind or look, or a size that no scene can have; the function raises it where proposal after
+        proposal is ambiguous.
     """
-    chosen = get_look(look)
+    if kind not in KINDS:
+        raise UserError(f"no kind of scenes {kind!r}{did_you_mean(kind, KINDS)}; the kinds are {', '.join(KINDS)}")
+    chosen = KINDS[kind]
+    sizes = tuple(sizes) or chosen.sizes[split_size]
+    _check_possible(kind, chosen, sizes)
+    dressed_in = get_look(look)
 
-    def make(index: int) -> _Item:
-        height = heights[index % len(heights)]
-        falls = bool(index // len(heights) % 2)
-        return _make_tower(_rng(seed, split, index), height, falls, chosen)
+    def make(index: int) -> Made:
+        group, member = divmod(index, chosen.members)
+        rng = np.random.default_rng([seed, SPLITS.index(split), group])
+        size = sizes[group % len(sizes)]
+        truths = chosen.truths(size)
+        return _make(chosen, size, truths[group // len(sizes) % len(truths)], dressed_in, rng)[member]
 
-    return _generate(make, count, f"{split} towers")
-
-
-def labelled_pyramids(count: int, *, seed: int, split: str, rows: Sequence[int], look: str) -> GeneratedSet:
-    """Returns `count` pyramids with one red block; in half of them, at each number of rows, other blocks would fall.
-
-    Few falls dominate by nature, so those with falls are stratified: one or more up to three rows, then one, or two
-    and more (four rows), or three and more (five). A pyramid is kept where it stands by itself and four runs with
-    masses, frictions and positions perturbed by up to 3 %, and one with the other friction cone, count the same
-    blocks as fallen.
-    """
-    chosen = get_look(look)
-
-    def make(index: int) -> _Item:
-        n_rows = rows[index % len(rows)]
-        cycle = index // len(rows)
-        most = max(1, n_rows - 2)
-        wanted = 1 + cycle // 2 % most if cycle % 2 else 0
-        return _make_pyramid(_rng(seed, split, index), n_rows, wanted, most, chosen)
-
-    return _generate(make, count, f"{split} pyramids")
+    return make
 
 
-def _rng(seed: int, split: str, index: int) -> np.random.Generator:
-    return np.random.default_rng([seed, SPLITS.index(split), index])
-
-
-def _generate(make: Callable[[int], _Item], count: int, description: str) -> GeneratedSet:
-    """Makes the items in threads: MuJoCo lets go of the interpreter while it steps."""
-    items = []
+def generate(
+    kind: str, count: int, *, seed: int, split: str, look: str, split_size: str = "small", sizes: Sequence[int] = ()
+) -> tuple[Made, ...]:
+    """Makes the first `count` items in threads: MuJoCo lets go of the interpreter while it steps."""
+    make = maker(kind, seed=seed, split=split, split_size=split_size, look=look, sizes=sizes)
+    made = []
     with (
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
-        Progress(count, description, unit="scene") as bar,
+        Progress(count, f"{split} {kind}", unit="scene") as bar,
     ):
         for item in pool.map(make, range(count)):
-            items.append(item)
+            made.append(item)
             bar.advance()
-    return GeneratedSet(
-        scenes=tuple(item.labelled for item in items),
-        simulated=sum(item.simulated for item in items),
-        rejected=sum(item.rejected for item in items),
-    )
+    return tuple(made)
 
 
-def _make_tower(rng: np.random.Generator, height: int, falls: bool, look: Look) -> _Item:
-    rejected = 0
-    while True:
-        blocks = sample_tower(rng, n_blocks=height, falls=falls)
-        fell = fallen(blocks, stop_at_first=True)
-        if any(fell) == falls:
-            outcome = Outcome(fell=fell, margin=tower_margin(blocks))
-            return _Item(LabelledScene(dress("tower", blocks, look, rng), outcome), rejected + 1, rejected)
-        rejected += 1
+def _check_possible(name: str, kind: Kind, sizes: Sequence[int]) -> None:
+    for size in sizes:
+        for truth in kind.truths(size):
+            if obstacle := kind.obstacle(size, truth):
+                raise UserError(f"{name} of size {size} cannot be made: {obstacle}")
 
 
-def _make_pyramid(rng: np.random.Generator, n_rows: int, wanted: int, most: int, look: Look) -> _Item:
+def _make(kind: Kind, size: int, truth: int, look: Look, rng: np.random.Generator) -> list[Made]:
     simulated = rejected = 0
-    while True:
-        pyramid = sample_pyramid(rng, n_rows=n_rows)
-        fell = _falls_without_red(pyramid.blocks, pyramid.red)
-        if min(sum(fell), most) != wanted:
+    for _ in range(_MOST_PROPOSALS):
+        proposals = kind.propose(rng, size, truth)
+        wanted = [truth, 1 - truth][: len(proposals)] if kind.members > 1 else [truth]
+        if kind.screened and not all(
+            kind.truth(_at_first_sight(proposal), size) == one for proposal, one in zip(proposals, wanted, strict=True)
+        ):
             continue
         simulated += 1
-        if not any(fallen(pyramid.blocks, stop_at_first=True)) and _is_certain(rng, pyramid, fell):
-            scene = dress("pyramid", pyramid.blocks, look, rng, named={pyramid.red: RED})
-            return _Item(LabelledScene(scene, Outcome(fell=fell, removed=pyramid.red)), simulated, rejected)
+        outcomes = _label_all(kind, proposals, rng)
+        if outcomes is not None and [kind.truth(outcome, size) for outcome in outcomes] == wanted:
+            scenes = _dress_all(kind, proposals, look, rng)
+            return [Made(LabelledScene(*both), simulated, rejected) for both in zip(scenes, outcomes, strict=True)]
         rejected += 1
+    raise UserError(f"no {kind.scene_kind} of size {size} and truth {truth} in {_MOST_PROPOSALS} proposals")
 
 
-def _falls_without_red(blocks: Sequence[Block], red: int, **settings) -> tuple[bool, ...]:
-    fell = list(fallen([*blocks[:red], *blocks[red + 1 :]], **settings))
-    fell.insert(red, False)
-    return tuple(fell)
+def _at_first_sight(proposal: Proposal) -> Outcome:
+    left = [block for index, block in enumerate(proposal.blocks) if index != proposal.removed]
+    fell = list(fallen(left, stop_at_first=proposal.removed is None))
+    if proposal.removed is not None:
+        fell.insert(proposal.removed, False)
+    return Outcome(fell=tuple(fell), removed=proposal.removed)
 
 
-def _is_certain(rng: np.random.Generator, pyramid: Pyramid, fell: tuple[bool, ...]) -> bool:
-    if _falls_without_red(pyramid.blocks, pyramid.red, contacts=STIFF_ELLIPTIC) != fell:
-        return False
-    return all(_perturbed_run(rng, pyramid) == fell for _ in range(_PERTURBED_RUNS))
+def _label_all(kind: Kind, proposals: Sequence[Proposal], rng: np.random.Generator) -> list[Outcome] | None:
+    outcomes = []
+    for proposal in proposals:
+        outcome = proposal.outcome or label(proposal.blocks, rng, removed=proposal.removed)
+        if outcome is None:
+            return None
+        outcomes.append(outcome)
+    if not kind.counterfactuals:
+        return outcomes
+    return [
+        dataclasses.replace(outcome, without=counterfactuals(proposal.blocks))
+        for outcome, proposal in zip(outcomes, proposals, strict=True)
+    ]
 
 
-def _perturbed_run(rng: np.random.Generator, pyramid: Pyramid) -> tuple[bool, ...]:
-    count = len(pyramid.blocks)
-    moved = [_nudged(block, rng) for block in pyramid.blocks]
-    return _falls_without_red(
-        moved,
-        pyramid.red,
-        contacts=STIFF,
-        densities=_scaled(DENSITY, count - 1, rng),
-        frictions=_scaled(FRICTION, count - 1, rng),
+def _dress_all(kind: Kind, proposals: Sequence[Proposal], look: Look, rng: np.random.Generator) -> list[Scene]:
+    """Dresses the first of a group; the others have its colours, light and camera."""
+    first = proposals[0]
+    scene = dress(kind.scene_kind, first.blocks, look, rng, named=first.named, drawn=first.drawn)
+    if kind.camera is not None:
+        scene = dataclasses.replace(scene, camera=kind.camera(scene.camera, (*first.blocks, *first.drawn)))
+    return [scene, *(_rearranged(scene, other) for other in proposals[1:])]
+
+
+def _rearranged(scene: Scene, proposal: Proposal) -> Scene:
+    blocks = tuple(
+        dataclasses.replace(dressed, position=bare.position, orientation=bare.orientation, size=bare.size)
+        for dressed, bare in zip(scene.blocks, proposal.blocks, strict=True)
     )
-
-
-def _nudged(block: Block, rng: np.random.Generator) -> Block:
-    x, y = np.add(block.position[:2], rng.uniform(-1, 1, 2) * _PERTURBATION * min(block.size)).tolist()
-    return dataclasses.replace(block, position=(x, y, block.position[2]))
-
-
-def _scaled(value: float, count: int, rng: np.random.Generator) -> list[float]:
-    return (value * (1 + rng.uniform(-1, 1, count) * _PERTURBATION)).tolist()
+    return dataclasses.replace(scene, blocks=blocks)

@@ -3,6 +3,9 @@
 Stated ranges: side 0.16-0.24 m; gaps between the cubes of a row 0.02-0.30 sides; each cube out of place by up to 0.12
 sides and turned by up to 4 degrees; each cube above the second row missing with probability 0.15, with those that
 lose all support.
+
+Few falls dominate by nature, so that pyramids are stratified: in half of them, at each number of rows, no other block
+would fall; in the others one or more up to three rows, then one, or two and more (four rows), or three and more (five).
 """
 
 import dataclasses
@@ -10,6 +13,9 @@ import dataclasses
 import numpy as np
 
 from vlmcog.scenes.geometry import turned
+from vlmcog.scenes.kind import Kind, Proposal
+from vlmcog.scenes.labelled import Outcome
+from vlmcog.scenes.look_file import RED
 from vlmcog.scenes.scene import Block
 
 _SIDE = (0.16, 0.24)
@@ -53,3 +59,38 @@ def _cube(rng: np.random.Generator, place: float, level: int, side: float) -> Bl
 
 def _rests_on(cube: Block, row: list[Block], side: float) -> bool:
     return any(abs(cube.position[0] - below.position[0]) < side for below in row)
+
+
+def _propose(rng: np.random.Generator, size: int, truth: int) -> tuple[Proposal]:
+    del truth  # found by screening
+    pyramid = sample_pyramid(rng, n_rows=size)
+    return (Proposal(pyramid.blocks, removed=pyramid.red, named={pyramid.red: RED}),)
+
+
+def _most(n_rows: int) -> int:
+    return max(1, n_rows - 2)
+
+
+def _truths(n_rows: int) -> tuple[int, ...]:
+    return tuple(truth for count in range(1, _most(n_rows) + 1) for truth in (0, count))
+
+
+def _truth(outcome: Outcome, n_rows: int) -> int:
+    return min(sum(outcome.fell), _most(n_rows))
+
+
+def _obstacle(n_rows: int, truth: int) -> str | None:
+    del truth
+    return "a pyramid has two rows or more" if n_rows < 2 else None
+
+
+PYRAMIDS = Kind(
+    scene_kind="pyramid",
+    sizes={"small": (2, 3), "large": (4, 5)},
+    propose=_propose,
+    truths=_truths,
+    truth=_truth,
+    screened=True,
+    counterfactuals=True,
+    obstacle=_obstacle,
+)

@@ -10,7 +10,9 @@ import dataclasses
 
 import numpy as np
 
+from vlmcog.errors import UserError
 from vlmcog.scenes.geometry import turned
+from vlmcog.scenes.kind import Kind, Proposal
 from vlmcog.scenes.scene import Block
 from vlmcog.scenes.statics import column_margin
 
@@ -63,7 +65,12 @@ def sample_tower(rng: np.random.Generator, *, n_blocks: int, falls: bool) -> tup
       rng: the source of every draw.
       n_blocks: 2 or more.
       falls: whether the tower is to fall.
+
+    Raises:
+      UserError: fewer than two blocks, which have no joint to balance on.
     """
+    if obstacle := _obstacle(n_blocks, int(falls)):
+        raise UserError(f"a tower of {n_blocks} blocks cannot be made: {obstacle}")
     size = rng.uniform(*_MARGIN)
     margin = -size if falls else size
     offset = rng.uniform(0, _longest_top_offset(n_blocks, size))
@@ -92,3 +99,20 @@ def _propose(rng: np.random.Generator, n_blocks: int) -> _Columns:
 def _longest_top_offset(n_blocks: int, margin: float) -> float:
     """Nine tenths of the longest overhang, in sides, of cubes that stand with that margin: a harmonic sum."""
     return 0.9 * sum((0.5 - margin) / k for k in range(1, n_blocks))
+
+
+def _propose_towers(rng: np.random.Generator, size: int, truth: int) -> tuple[Proposal]:
+    return (Proposal(sample_tower(rng, n_blocks=size, falls=bool(truth))),)
+
+
+def _obstacle(n_blocks: int, truth: int) -> str | None:
+    del truth
+    return "it takes two blocks or more to stand or fall" if n_blocks < 2 else None
+
+
+TOWERS = Kind(
+    scene_kind="tower",
+    sizes={"small": (2, 3, 4), "large": (5, 6, 7)},
+    propose=_propose_towers,
+    obstacle=_obstacle,
+)
