@@ -22,9 +22,8 @@ from vlmcog.statistics.intervals import (
     RESAMPLES,
     Interval,
     Weights,
-    percentiles,
-    resample,
     two_way_bootstrap,
+    weighted_bootstrap,
 )
 
 Responses = Float[np.ndarray, "people items"]
@@ -104,11 +103,8 @@ def binary_cap(means: Float[np.ndarray, "*r items"]) -> Float[np.ndarray, "*r"]:
 
 def leave_one_out_correlations(responses: Responses) -> Float[np.ndarray, " people"]:
     """Each person's correlation with the mean of the others; NaN for a person who always answers the same."""
-    given = ~np.isnan(responses)
-    others = given.sum(0) - given
-    filled = np.where(given, responses, 0.0)
-    others_mean = (filled.sum(0) - filled) / np.maximum(others, 1)
-    return pearson(filled, others_mean, where=given & (others > 0))
+    others, given = _others_mean(responses)
+    return pearson(np.nan_to_num(responses), others, where=given)
 
 
 def leave_one_out(responses: Responses) -> float:
@@ -119,18 +115,13 @@ def leave_one_out(responses: Responses) -> float:
 def leave_one_out_interval(
     responses: Responses, *, seed: int = 0, resamples: int = RESAMPLES, level: float = LEVEL
 ) -> Interval:
-    """The bootstrap interval of `leave_one_out` over people and items together.
+    """The interval of `leave_one_out` over people and items together; see `two_way_bootstrap`.
 
     Resampled people choose whose correlations are averaged, but the others' mean stays that of the people as they are:
     a person drawn twice would otherwise be compared with themselves.
     """
-    rng = np.random.default_rng(seed)
-    n_people, n_items = responses.shape
-    replicates = []
-    for items in resample(rng, resamples, n_items):
-        people = rng.integers(n_people, size=n_people)
-        replicates.append(_defined_mean(leave_one_out_correlations(responses[:, items])[people]))
-    return percentiles(np.array(replicates), level=level)
+    statistic = functools.partial(_leave_one_out_means, responses)
+    return two_way_bootstrap(statistic, *responses.shape, seed=seed, resamples=resamples, level=level)
 
 
 def split_half_reliability(responses: Responses, *, seed: int = 0, halves: int = HALVES) -> float:
@@ -144,14 +135,18 @@ def split_half_reliability(responses: Responses, *, seed: int = 0, halves: int =
 def split_half_interval(
     responses: Responses, *, seed: int = 0, resamples: int = RESAMPLES, halves: int = 50, level: float = LEVEL
 ) -> Interval:
-    """The item-bootstrap interval of `split_half_reliability`.
+    """The interval of `split_half_reliability` over items; see `bootstrap`.
 
     People are not resampled: one drawn twice would be in both halves.
     """
     first, second = _half_means(responses, seed, halves)
-    draws = resample(np.random.default_rng(seed), resamples, responses.shape[1])
-    replicates = np.array([_defined_mean(_reliabilities(first[:, items], second[:, items])) for items in draws])
-    return percentiles(replicates, level=level)
+    answered = ~np.isnan(first) & ~np.isnan(second)
+
+    def statistic(items: Weights) -> Float[np.ndarray, " r"]:
+        reliabilities = _spearman_brown(_weighted_pearson(first, second, answered, items))
+        return _defined_means(reliabilities, np.ones((1, halves)))
+
+    return weighted_bootstrap(statistic, responses.shape[1], seed=seed, resamples=resamples, level=level)
 
 
 def correlation_ceiling(reliability: float) -> float:
@@ -169,9 +164,7 @@ def _individual_accuracies(
     given = ~np.isnan(responses)
     n = items @ given.T.astype(float)
     shares = (items @ ((responses == answer) & given).T.astype(float)) / np.where(n > 0, n, 1.0)
-    weights = people * (n > 0)
-    total = weights.sum(-1)
-    return np.where(total > 0, (weights * shares).sum(-1) / np.where(total > 0, total, 1.0), np.nan)
+    return _defined_means(np.where(n > 0, shares, np.nan), people)
 
 
 def _majority_accuracies(
@@ -202,9 +195,54 @@ def _reliabilities(
     first: Float[np.ndarray, "h items"], second: Float[np.ndarray, "h items"]
 ) -> Float[np.ndarray, " h"]:
     answered: Bool[np.ndarray, "h items"] = ~np.isnan(first) & ~np.isnan(second)
-    r = pearson(np.nan_to_num(first), np.nan_to_num(second), where=answered)
+    return _spearman_brown(pearson(np.nan_to_num(first), np.nan_to_num(second), where=answered))
+
+
+def _spearman_brown(r: Float[np.ndarray, "*h"]) -> Float[np.ndarray, "*h"]:
     with np.errstate(divide="ignore"):
         return np.where(r > -1, 2 * r / (1 + r), np.nan)
+
+
+def _others_mean(responses: Responses) -> tuple[Responses, Bool[np.ndarray, "people items"]]:
+    """Each person's others' mean of each item, and where both that and the person's response are there."""
+    given = ~np.isnan(responses)
+    others = given.sum(0) - given
+    filled = np.where(given, responses, 0.0)
+    return (filled.sum(0) - filled) / np.maximum(others, 1), given & (others > 0)
+
+
+def _leave_one_out_means(responses: Responses, people: Weights, items: Weights) -> Float[np.ndarray, " r"]:
+    others, given = _others_mean(responses)
+    return _defined_means(_weighted_pearson(responses, others, given, items), people)
+
+
+def _weighted_pearson(
+    x: Float[np.ndarray, "k items"],
+    y: Float[np.ndarray, "k items"],
+    where: Bool[np.ndarray, "k items"],
+    items: Weights,
+) -> Float[np.ndarray, "r k"]:
+    """The correlation of each row of x with that of y when items count as `items` say; NaN without variance."""
+    mask = where.T.astype(float)
+    n = items @ mask
+    x, y = (np.where(where, z - _row_means(z, where), 0.0).T for z in (x, y))  # centred, lest differences cancel
+    mean_x, mean_y, xx, yy, xy = (items @ z / np.where(n > 0, n, 1.0) for z in (x, y, x * x, y * y, x * y))
+    var_x, var_y = xx - mean_x**2, yy - mean_y**2
+    varied = (var_x > 1e-12 * (x * x).max()) & (var_y > 1e-12 * (y * y).max())
+    r = (xy - mean_x * mean_y) / np.sqrt(np.where(varied, var_x * var_y, 1.0))
+    return np.where(varied, np.clip(r, -1, 1), np.nan)
+
+
+def _row_means(x: Float[np.ndarray, "k items"], where: Bool[np.ndarray, "k items"]) -> Float[np.ndarray, "k 1"]:
+    return np.where(where, x, 0.0).sum(1, keepdims=True) / np.maximum(where.sum(1, keepdims=True), 1)
+
+
+def _defined_means(values: Float[np.ndarray, "r k"], weights: Weights) -> Float[np.ndarray, " r"]:
+    """The weighted mean of each row's defined values; NaN where there is none. Either may have one row, for all."""
+    defined = ~np.isnan(values)
+    total = (np.where(defined, values, 0.0) * weights).sum(-1)
+    count = (defined * weights).sum(-1)
+    return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
 
 
 def _mean(responses: Responses) -> Float[np.ndarray, " items"]:

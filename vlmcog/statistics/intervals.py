@@ -84,8 +84,26 @@ def bootstrap(
         return UNDEFINED
     draws = resample(np.random.default_rng(seed), resamples, n)
     replicates = np.concatenate([statistic(*(s[rows] for s in samples)) for rows in _chunks(draws)])
-    tails = _expanded_normal_tails(n, level)
-    return _quantiles(replicates, _bca_levels(value, replicates, _left_out(statistic, samples), tails))
+    return _bca(value, replicates, _left_out(statistic, samples), n, level)
+
+
+def weighted_bootstrap(
+    statistic: Callable[[Weights], Float[np.ndarray, " r"]],
+    n: int,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> Interval:
+    """The interval of `bootstrap` for a statistic that can be had from how often each of n items was drawn, [r, n]."""
+    if n < 2:
+        return UNDEFINED
+    value = float(statistic(np.ones((1, n)))[0])
+    if math.isnan(value):
+        return UNDEFINED
+    replicates = statistic(_draw_weights(np.random.default_rng(seed), resamples, n))
+    left_out = statistic(1 - np.eye(n))
+    return _bca(value, replicates, left_out[~np.isnan(left_out)], n, level)
 
 
 def bootstrap_people_and_items(
@@ -187,6 +205,13 @@ def _quantiles(replicates: Float[np.ndarray, " r"], tails: Float[np.ndarray, "2"
     return Interval(float(low), float(high))
 
 
+def _bca(
+    value: float, replicates: Float[np.ndarray, " r"], left_out: Float[np.ndarray, " g"], n: int, level: float
+) -> Interval:
+    deviates = math.sqrt(n / (n - 1)) * stats.t.ppf(_tails(level), n - 1)
+    return _quantiles(replicates, _bca_levels(value, replicates, left_out, deviates))
+
+
 def _bca_levels(
     value: float, replicates: Float[np.ndarray, " r"], left_out: Float[np.ndarray, " g"], tails: Float[np.ndarray, "2"]
 ) -> Float[np.ndarray, "2"]:
@@ -196,7 +221,7 @@ def _bca_levels(
     """
     defined = replicates[~np.isnan(replicates)]
     below = (np.mean(defined < value) + np.mean(defined <= value)) / 2 if len(defined) else 0.0
-    influence = left_out.mean() - left_out
+    influence = left_out.mean() - left_out if len(left_out) else np.zeros(1)
     spread = np.square(influence).sum()
     if not 0 < below < 1 or not spread > 0:
         return stats.norm.cdf(tails)
@@ -221,7 +246,7 @@ def _left_out(
     usable = np.arange(groups * each).reshape(each, groups)
     kept = np.stack([np.delete(usable, group, axis=1).ravel() for group in range(groups)])
     values = np.concatenate([statistic(*(sample[rows] for sample in samples)) for rows in _chunks(kept)])
-    return values[~np.isnan(values)] if (~np.isnan(values)).any() else np.zeros(1)
+    return values[~np.isnan(values)]
 
 
 def _two_way_variance(both: float, people: float, items: float, n_people: int, n_items: int) -> tuple[float, float]:
@@ -232,10 +257,6 @@ def _two_way_variance(both: float, people: float, items: float, n_people: int, n
     variance = max(people + items - noise, people, items)
     spread = people**2 / (n_people - 1) + items**2 / (n_items - 1)
     return variance, variance**2 / spread if spread > 0 else math.inf
-
-
-def _expanded_normal_tails(n: int, level: float) -> Float[np.ndarray, "2"]:
-    return math.sqrt(n / (n - 1)) * stats.t.ppf(_tails(level), n - 1)
 
 
 def _tails(level: float) -> Float[np.ndarray, "2"]:
