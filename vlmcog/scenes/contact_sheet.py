@@ -4,27 +4,47 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from vlmcog.scenes.labelled import LabelledScene
-from vlmcog.scenes.render import render
+from vlmcog.scenes.renderers import render
 
 _CAPTION_SHARE = 0.16
+_LARGEST_FONT = 0.55
 
 
-def contact_sheet(labelled: Sequence[LabelledScene], *, size: int, columns: int = 6) -> Image.Image:
-    """Returns the scenes in rows of `columns`, each `size` pixels wide with its truth below."""
-    images = render([one.scene for one in labelled], size, description="rendering")
+def contact_sheet(
+    labelled: Sequence[LabelledScene], *, size: int, columns: int = 6, renderer: str | None = None
+) -> Image.Image:
+    """Returns the scenes in rows of `columns`, each `size` pixels wide with its truth below.
+
+    `renderer` is the one of `renderers.render`; by default that of each scene's look.
+    """
+    images = render([one.scene for one in labelled], size, description="rendering", renderer=renderer)
+    return sheet(images, [caption(one) for one in labelled], columns=columns)
+
+
+def sheet(images: UInt8[np.ndarray, "n s s 3"], captions: Sequence[str], *, columns: int) -> Image.Image:
+    """Returns images in rows of `columns`, each with its caption below, as large as fits its width."""
+    size = images.shape[1]
     caption_height = round(size * _CAPTION_SHARE)
     rows = math.ceil(len(images) / columns)
-    sheet = Image.new("RGB", (columns * size, rows * (size + caption_height)), "white")
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(0.55 * caption_height)
-    for index, (image, one) in enumerate(zip(images, labelled, strict=True)):
+    picture = Image.new("RGB", (min(columns, len(images)) * size, rows * (size + caption_height)), "white")
+    draw = ImageDraw.Draw(picture)
+    for index, (image, words) in enumerate(zip(images, captions, strict=True)):
         left, top = index % columns * size, index // columns * (size + caption_height)
-        sheet.paste(Image.fromarray(np.asarray(image)), (left, top))
-        draw.text((left + caption_height // 4, top + size + caption_height // 6), caption(one), "black", font)
-    return sheet
+        picture.paste(Image.fromarray(np.asarray(image)), (left, top))
+        place = (left + size / 2, top + size + caption_height / 2)
+        draw.text(place, words, "black", fitting_font(words, size), anchor="mm")
+    return picture
+
+
+def fitting_font(words: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The largest font in which the words fit below a picture `size` pixels wide."""
+    points = _LARGEST_FONT * round(size * _CAPTION_SHARE)
+    font = ImageFont.load_default(points)
+    return ImageFont.load_default(points * min(1.0, 0.94 * size / max(font.getlength(words), 1)))
 
 
 def caption(labelled: LabelledScene) -> str:

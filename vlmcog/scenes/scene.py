@@ -13,6 +13,10 @@ UPRIGHT: Quaternion = (1.0, 0.0, 0.0, 0.0)
 
 BOX, SPHERE, CYLINDER = "box", "sphere", "cylinder"
 SHAPES = (BOX, SPHERE, CYLINDER)
+MATERIALS = (
+    *("plain", "checker", "wood", "noise", "cloth"),
+    *("marble", "metal", "concrete", "fabric", "paper", "brick", "grid"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
