@@ -7,15 +7,14 @@ import pathlib
 from collections.abc import Sequence
 
 from vlmcog import command_line
+from vlmcog.datasets import shortcuts
 from vlmcog.datasets.build import build
 from vlmcog.datasets.location import built_specs, default_data_dir
+from vlmcog.datasets.publish import GALLERY, publish
 from vlmcog.datasets.read import load
-from vlmcog.datasets.registry import PUBLIC, SYNTHETIC, builder_class
-from vlmcog.datasets.shortcuts import shortcut_baselines
+from vlmcog.datasets.registry import PUBLIC, SYNTHETIC
 from vlmcog.datasets.specs import SPLIT_SIZES, SUFFIXES, DatasetSpec, parse
-from vlmcog.errors import UserError
 from vlmcog.scenes.looks import LOOKS
-from vlmcog.statistics.intervals import wilson
 
 DESCRIPTION = """\
 Datasets of images, questions, truths and human judgments, made without TensorFlow.
@@ -34,6 +33,7 @@ examples:
   python -m vlmcog.datasets shortcuts cubeworld_towers/cubeworld_small-size64-train4000"""
 
 
+WORKERS_HELP = "1 is this one, with a thread a core; by default 1, or one a core for 20,000 scenes and more"
 OPTION_HELP = {
     "size": "side of the square images in pixels",
     "train": "scenes in the train split",
@@ -58,11 +58,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_build(commands.add_parser("build", help="make a dataset, unless it is there already", formatter_class=raw))
     _add_list(commands.add_parser("list", help="show the datasets and which are built"))
     _add_shortcuts(commands.add_parser("shortcuts", help="how far simple cues alone solve a built set"))
+    _add_publish(commands.add_parser("publish", help="add card, metadata, checksums and gallery to a built set"))
     return parser
 
 
 def _add_build(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Makes a dataset. An existing one is left as it is; an interrupted build is started afresh."
+    parser.description = "Makes a dataset. An existing one is left as it is; a build that was cut off goes on."
     parser.epilog = EXAMPLES
     parser.add_argument("name", metavar="NAME[/CONFIG]", help="the dataset; the CONFIG is cubeworld_small by default")
     _add_data_dir(parser)
@@ -70,6 +71,11 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     for suffix, field in SUFFIXES.items():
         text = f"{OPTION_HELP[suffix]}; {getattr(DatasetSpec, field)} by default"
         parser.add_argument(f"--{suffix}", dest=field, type=int, metavar="N", help=text)
+    parser.add_argument("--workers", type=int, metavar="N", help=f"processes; {WORKERS_HELP}")
+    text = "make the scenes in Apache Beam (pip install 'vlmcog[beam]') with these options; runner=DirectRunner alone"
+    parser.add_argument("--beam", nargs="*", metavar="KEY=VALUE", help=text)
+    text = "make nothing where a shortcut's test accuracy is over this (see the command shortcuts)"
+    parser.add_argument("--shortcut_limit", type=float, metavar="ACCURACY", help=text)
     parser.set_defaults(run=_build)
 
 
@@ -81,11 +87,23 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
 def _add_shortcuts(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Fits logistic regressions to simple cues of the train split (number of blocks and height, offset of the top "
-        "block, pixels at 32 px) and prints their accuracy on the test split with 95 % Wilson intervals."
+        "block, colours, pixels at 32 px, random filters) and prints their accuracy on the test split with 95 % Wilson "
+        "intervals."
     )
     parser.add_argument("name", metavar="NAME/CONFIG", help="a built synthetic dataset")
     _add_data_dir(parser)
+    parser.add_argument("--limit", type=float, metavar="ACCURACY", help="exit with status 2 where one is over this")
     parser.set_defaults(run=_shortcuts)
+
+
+def _add_publish(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Writes README.md (the card), croissant.json, SHA256SUMS and index.html (the gallery: pictures and truths, "
+        "what varies, balance, shortcuts) into the folder of a built set; scripts/push_dataset.py sends it on."
+    )
+    parser.add_argument("name", metavar="NAME[/CONFIG]", help="a built dataset")
+    _add_data_dir(parser)
+    parser.set_defaults(run=_publish)
 
 
 def _add_data_dir(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +114,15 @@ def _add_data_dir(parser: argparse.ArgumentParser) -> None:
 
 def _build(args: argparse.Namespace) -> None:
     given = {field: getattr(args, field) for field in SUFFIXES.values() if getattr(args, field) is not None}
-    build(dataclasses.replace(parse(args.name), **given), args.data_dir, release=args.release)
+    beam = args.beam if args.beam or args.beam is None else ["runner=DirectRunner"]
+    build(
+        dataclasses.replace(parse(args.name), **given),
+        args.data_dir,
+        release=args.release,
+        workers=args.workers,
+        beam=beam or (),
+        shortcut_limit=args.shortcut_limit,
+    )
 
 
 def _list(args: argparse.Namespace) -> None:
@@ -111,14 +137,21 @@ def _list(args: argparse.Namespace) -> None:
 
 def _shortcuts(args: argparse.Namespace) -> None:
     spec = parse(args.name)
-    if not spec.is_synthetic:
-        raise UserError(f"{spec} has no train split to fit shortcuts to; name a synthetic set")
-    tasks = tuple(task.name for task in builder_class(spec.name).TASKS if task.answers.kind == "binary")
+    tasks = shortcuts.binary_tasks(spec)
+    if args.limit is not None:
+        shortcuts.check_limit(args.limit)
     train, test = (load(spec, split, args.data_dir, tasks=tasks) for split in ("train", "test"))
     print(f"{spec}: logistic regression on {len(train)} training trials, {len(test)} test trials")
-    for baseline in shortcut_baselines(train, test):
-        interval = wilson(int(baseline.correct.sum()), len(test))
-        print(f"  {baseline.name:30} {baseline.correct.mean():.3f}  [{interval.low:.3f}, {interval.high:.3f}]")
+    baselines = shortcuts.shortcut_baselines(train, test)
+    for baseline in baselines:
+        interval = baseline.interval
+        print(f"  {baseline.name:30} {baseline.accuracy:.3f}  [{interval.low:.3f}, {interval.high:.3f}]")
+    if args.limit is not None:
+        shortcuts.check(spec, baselines, args.limit)
+
+
+def _publish(args: argparse.Namespace) -> None:
+    print(f"open {publish(args.name, args.data_dir) / GALLERY}")
 
 
 if __name__ == "__main__":

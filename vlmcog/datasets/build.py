@@ -3,17 +3,19 @@
 import contextlib
 import errno
 import fcntl
+import importlib.util
 import json
 import os
 import pathlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import absl.logging
 
-from vlmcog.datasets import registry
+from vlmcog.datasets import registry, shortcuts, workers
 from vlmcog.datasets.location import build_command, dataset_dir, is_built
 from vlmcog.datasets.specs import SPLITS, DatasetSpec, parse
 from vlmcog.errors import UserError
@@ -25,21 +27,32 @@ def build(
     data_dir: str | os.PathLike[str] | None = None,
     *,
     release: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    beam: Sequence[str] = (),
+    shortcut_limit: float | None = None,
 ) -> pathlib.Path:
     """Makes a dataset, unless it is there already, and returns its folder.
+
+    A build of scenes that is cut off goes on from what it has made.
 
     Args:
       spec: the dataset, such as `cubeworld_towers/cubeworld_small-size64`.
       data_dir: the folder that holds all datasets; None is TFDS's default.
       release: a checkout of the public release, for a set that is read from one.
+      workers: processes that make scenes (see `workers.make_all`); a script that gives more than 1 guards its main
+        module by `if __name__ == "__main__"`.
+      beam: options of an Apache Beam pipeline, such as `runner=DirectRunner`, that makes the scenes instead.
+      shortcut_limit: the accuracy that no shortcut may exceed on the test split, or the set isn't made.
 
     Raises:
       UserError: an unknown spec, a release that is missing, wrong or not the one that an existing set was made from, a
-        folder that can't be written, or another build of the same set under way.
+        folder that can't be written, another build of the same set under way, a shortcut over the limit, or options
+        that can't go together.
     """
     spec = parse(spec) if isinstance(spec, str) else spec
     if spec.is_synthetic and release is not None:
         raise UserError(f"{spec} is made from scenes, not from a release; leave out the release {release}")
+    _check_options(spec, workers, beam, shortcut_limit)
     digest = None if release is None else lerer.read(pathlib.Path(release)).digest()
     directory = dataset_dir(spec, data_dir)
     if is_built(directory):
@@ -50,20 +63,79 @@ def build(
         raise UserError(
             f"{spec} is read from a checkout of {lerer.REPOSITORY}; name it: {build_command(spec, data_dir)}"
         )
+    if spec.is_synthetic:
+        _check_possible(spec)
     with _sole_writer(directory.parent):
-        _write(spec, directory, release)
+        if spec.is_synthetic and not beam:
+            _write_scenes(spec, directory, workers, shortcut_limit)
+        else:
+            _write(spec, directory, manual_dir=release, **_beam_settings(beam))
     _say(f"{spec} is in {directory}")
     return directory
 
 
-def _write(spec: DatasetSpec, directory: pathlib.Path, release: str | os.PathLike[str] | None) -> None:
+def _check_options(spec: DatasetSpec, workers: int | None, beam: Sequence[str], shortcut_limit: float | None) -> None:
+    if not spec.is_synthetic and (workers is not None or beam or shortcut_limit is not None):
+        raise UserError(f"{spec} is read from a release; leave out --workers, --beam and --shortcut_limit")
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers is {workers}; it must be at least 1")
+    if beam and (workers is not None or shortcut_limit is not None):
+        raise UserError("--beam goes with neither --workers nor --shortcut_limit; use the command `shortcuts --limit`")
+    if beam and importlib.util.find_spec("apache_beam") is None:
+        raise UserError("--beam needs Apache Beam: pip install 'vlmcog[beam]'")
+    if shortcut_limit is not None:
+        shortcuts.check_limit(shortcut_limit)
+        shortcuts.binary_tasks(spec)
+
+
+def _check_possible(spec: DatasetSpec) -> None:
+    """Refuses scenes that can't be made before anything is written."""
+    from vlmcog.scenes.generate import maker  # slow to import
+
+    maker(spec.kind, seed=spec.seed, split=SPLITS[0], split_size=spec.split_size, look=spec.look)
+
+
+def _write_scenes(spec: DatasetSpec, directory: pathlib.Path, count: int | None, shortcut_limit: float | None) -> None:
+    chunk_dir = directory.with_name(f"chunks.{directory.name}")
+    with _emptied_folder(chunk_dir):
+        workers.make_all(spec, chunk_dir, count)
+        if shortcut_limit is not None:
+            train, test = (shortcuts.trials_of_chunks(spec, split, chunk_dir) for split in ("train", "test"))
+            shortcuts.check(spec, shortcuts.shortcut_baselines(train, test), shortcut_limit)
+        _write(spec, directory, chunk_dir=chunk_dir)
+        shutil.rmtree(chunk_dir)
+
+
+@contextlib.contextmanager
+def _emptied_folder(folder: pathlib.Path) -> Iterator[None]:
+    """Makes a folder that is gone after the block unless something is in it."""
+    folder.mkdir(exist_ok=True)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _beam_settings(options: Sequence[str]) -> dict[str, Any]:
+    if not options:
+        return {}
+    from apache_beam.options.pipeline_options import PipelineOptions  # pyright: ignore[reportMissingImports]  # an extra
+
+    return {"beam_options": PipelineOptions(flags=[f"--{option}" for option in options])}
+
+
+def _write(
+    spec: DatasetSpec, directory: pathlib.Path, *, chunk_dir: pathlib.Path | None = None, **settings: Any
+) -> None:
     import tensorflow_datasets as tfds  # slow to import
 
     data_dir = directory.parents[2 if spec.config else 1]
-    settings = tfds.download.DownloadConfig(manual_dir=release)
     with tempfile.TemporaryDirectory() as downloads, _tfds_quiet():
         builder = registry.builder_class(spec.name)(data_dir=data_dir, **_config_argument(spec))
-        builder.download_and_prepare(download_dir=downloads, download_config=settings)
+        builder.chunk_dir = chunk_dir
+        config = tfds.download.DownloadConfig(**settings)
+        builder.download_and_prepare(download_dir=downloads, download_config=config)
     _say_what_was_left_out(builder.info.metadata)
 
 

@@ -88,9 +88,7 @@ def load(
     import tensorflow_datasets as tfds  # slow to import
 
     spec = parse(spec) if isinstance(spec, str) else spec
-    directory = dataset_dir(spec, data_dir)
-    if not is_built(directory):
-        raise UserError(f"{spec} is not in {directory.parent}; make it with: {build_command(spec, data_dir)}")
+    directory = _built_dir(spec, data_dir)
     builder = tfds.builder_from_directory(directory)
     _check_split(spec, list(builder.info.splits), split)
     _check_files(builder.info.splits[split].filepaths, directory)
@@ -98,6 +96,17 @@ def load(
     records = builder.as_data_source(split=split, decoders=decoders)  # pyright: ignore[reportCallIssue]
     indices = range(len(records)) if tasks is None else _indices_of(tasks, records, spec)
     return TrialSource(spec, split, records, indices)
+
+
+def splits(spec: DatasetSpec, data_dir: str | os.PathLike[str] | None = None) -> list[str]:
+    """Returns the names of a built dataset's splits.
+
+    Raises:
+      UserError: the set isn't built.
+    """
+    import tensorflow_datasets as tfds  # slow to import
+
+    return list(tfds.builder_from_directory(_built_dir(spec, data_dir)).info.splits)
 
 
 def fingerprint(source: Iterable[Trial]) -> str:
@@ -111,6 +120,13 @@ def fingerprint(source: Iterable[Trial]) -> str:
         digest.update(json.dumps([image.shape, fields]).encode())
         digest.update(image.tobytes())
     return digest.hexdigest()
+
+
+def _built_dir(spec: DatasetSpec, data_dir: str | os.PathLike[str] | None) -> pathlib.Path:
+    directory = dataset_dir(spec, data_dir)
+    if not is_built(directory):
+        raise UserError(f"{spec} is not in {directory.parent}; make it with: {build_command(spec, data_dir)}")
+    return directory
 
 
 def _indices_of(tasks: Sequence[str], records: Sequence[dict[str, Any]], spec: DatasetSpec) -> list[int]:

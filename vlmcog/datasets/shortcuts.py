@@ -1,21 +1,30 @@
 """How far simple cues alone solve a set: what a model has to beat before it can be said to see physics."""
 
 import dataclasses
-from collections.abc import Callable
+import io
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from PIL import Image
 
+from vlmcog.datasets import chunks, registry
 from vlmcog.datasets.features import Trial
-from vlmcog.datasets.read import TrialSource
+from vlmcog.datasets.specs import DatasetSpec
+from vlmcog.datasets.trials import item_name, trials
 from vlmcog.errors import UserError
+from vlmcog.statistics.intervals import Interval, wilson
 
 PIXELS = 32
 STRENGTHS = (1e-4, 1e-3, 1e-2)  # of the data against the L2 penalty, for cues with many numbers
 TOLERANCE = 1e-3  # tighter ones take minutes and change no accuracy
 HELD_OUT = 5  # every fifth training trial chooses among the strengths
+
+_LEVELS = 4  # of each colour channel in the histogram
+_FILTERS, _PATCH, _STRIDE, _CELLS = 64, 5, 2, 4
+_FEATURE_SIDE = _PATCH + _STRIDE * (4 * _CELLS - 1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,33 +35,81 @@ class Shortcut:
     correct: Bool[np.ndarray, " n"]
     probability: Float[np.ndarray, " n"]
 
+    @property
+    def accuracy(self) -> float:
+        """The share of right answers."""
+        return float(self.correct.mean())
 
-def shortcut_baselines(train: TrialSource, test: TrialSource) -> list[Shortcut]:
+    @property
+    def interval(self) -> Interval:
+        """The 95 % Wilson interval of the accuracy."""
+        return wilson(int(self.correct.sum()), len(self.correct))
+
+
+def shortcut_baselines(train: Iterable[Trial], test: Iterable[Trial]) -> list[Shortcut]:
     """Fits a logistic regression to each cue of the training trials and answers the test trials.
 
-    The cues: the number of blocks and the height; the offset of the top block (where the scenes have one); the pixels
-    at 32 px. Cues are standardised; the penalty on pixels is chosen on held-out training trials.
+    The cues: the number of blocks and the height; the lean, as the offset of the top block (where the scenes have
+    one); the picture's colours, as a histogram that knows no places; the pixels at 32 px; the responses of random
+    filters that never learnt anything (Jarrett et al. 2009). Cues are standardised; the penalty on those with many
+    numbers is chosen on held-out training trials.
 
     Raises:
       UserError: the trials aren't yes/no questions, or the training trials have one answer only.
     """
-    for source in (train, test):
-        _check_binary(source)
-    truths = _answers(train)
+    # By name: which trials choose the penalty must not hang on the order in which they lie.
+    (seen, truths), (new, answers) = _tables(sorted(train, key=lambda trial: trial.item)), _tables(test)
     if len(np.unique(truths)) < 2:
         raise UserError("every answer of the training trials is the same; shortcuts need both, so build a larger set")
-    cues = {
-        "number of blocks and height": (_size, (1.0,)),
-        "top-block offset": (_top_offset, (1.0,)),
-        f"pixels at {PIXELS} px": (_pixels, STRENGTHS),
-    }
-    baselines = []
-    for name, (cue, strengths) in cues.items():
-        seen, new = _table(cue, train), _table(cue, test)
-        if np.isfinite(seen).all() and np.isfinite(new).all():
-            probability = _fit(seen, truths, strengths).predict_proba(new)[:, 1]
-            baselines.append(Shortcut(name, (probability > 0.5) == _answers(test), probability))
-    return baselines
+    return [
+        _baseline(name, seen[name], truths, new[name], answers)
+        for name in CUES
+        if np.isfinite(seen[name]).all() and np.isfinite(new[name]).all()
+    ]
+
+
+def check(spec: DatasetSpec, baselines: Sequence[Shortcut], limit: float) -> None:
+    """Raises UserError where a shortcut's accuracy on the test trials is over `limit`."""
+    worst = max(baselines, key=lambda baseline: baseline.accuracy)
+    if worst.accuracy > limit:
+        interval = worst.interval
+        raise UserError(
+            f"{spec}: shortcut {worst.name!r} answers {worst.accuracy:.3f} [{interval.low:.3f}, {interval.high:.3f}] "
+            f"of the test trials right, over the limit {limit}; raise the limit or choose another set"
+        )
+
+
+def check_limit(limit: float) -> None:
+    """Raises UserError where a limit on accuracy is out of range."""
+    if not 0.5 <= limit <= 1:
+        raise UserError(f"the shortcut limit is {limit}; it must be an accuracy between 0.5 and 1")
+
+
+def binary_tasks(spec: DatasetSpec) -> tuple[str, ...]:
+    """Returns the yes/no tasks of a set made from scenes.
+
+    Raises:
+      UserError: a set with no train split to fit shortcuts to, or without such a task.
+    """
+    if not spec.is_synthetic:
+        raise UserError(f"{spec} has no train split to fit shortcuts to; name a synthetic set")
+    names = tuple(task.name for task in _tasks(spec) if task.answers.kind == "binary")
+    if not names:
+        raise UserError(f"{spec} asks no yes/no question, which shortcuts need; name another set")
+    return names
+
+
+def trials_of_chunks(spec: DatasetSpec, split: str, chunk_dir: pathlib.Path) -> Iterator[Trial]:
+    """Yields the yes/no trials of a split that isn't a dataset yet."""
+    tasks = [task for task in _tasks(spec) if task.answers.kind == "binary"]
+    for chunk in chunks.chunks(spec, split):
+        for index, item in enumerate(chunks.read(chunk_dir / chunk.file_name), chunk.start):
+            image = np.asarray(Image.open(io.BytesIO(item.png)))
+            yield from trials(spec, item_name(split, index), item.labelled, image, tasks)
+
+
+def _tasks(spec: DatasetSpec) -> Sequence[Any]:
+    return getattr(registry.builder_class(spec.name), "TASKS")  # noqa: B009
 
 
 def _size(trial: Trial) -> list[float]:
@@ -63,17 +120,58 @@ def _top_offset(trial: Trial) -> list[float]:
     return [trial.top_offset]
 
 
+def _colours(trial: Trial) -> Float[np.ndarray, " c"]:
+    levels = trial.image.reshape(-1, 3) // (256 // _LEVELS)
+    index = levels @ np.array([_LEVELS**2, _LEVELS, 1])
+    return np.sqrt(np.bincount(index, minlength=_LEVELS**3) / len(index))
+
+
 def _pixels(trial: Trial) -> Float[np.ndarray, " p"]:
     small = Image.fromarray(trial.image).resize((PIXELS, PIXELS), Image.Resampling.BOX)
     return np.asarray(small, np.float32).ravel() / 255
 
 
-def _table(cue: Callable[[Trial], Any], source: TrialSource) -> Float[np.ndarray, "n c"]:
-    return np.stack([np.asarray(cue(trial), np.float32) for trial in source])
+def _random_features(trial: Trial) -> Float[np.ndarray, " f"]:
+    """Rectified responses of random filters, averaged over the cells of a grid."""
+    side = (_FEATURE_SIDE, _FEATURE_SIDE)
+    image = np.asarray(Image.fromarray(trial.image).resize(side, Image.Resampling.BOX), np.float32) / 255 - 0.5
+    windows = np.lib.stride_tricks.sliding_window_view(image, (_PATCH, _PATCH), (0, 1))[::_STRIDE, ::_STRIDE]
+    responses = np.maximum(windows.reshape(*windows.shape[:2], -1) @ _RANDOM_FILTERS, 0)
+    cells = responses.reshape(_CELLS, len(responses) // _CELLS, _CELLS, -1, _FILTERS)
+    return cells.mean((1, 3)).ravel()
 
 
-def _answers(source: TrialSource) -> np.ndarray:
-    return np.array([trial.answer for trial in source])
+def _random_filters() -> Float[np.ndarray, "p f"]:
+    filters = np.random.default_rng(0).standard_normal((3 * _PATCH**2, _FILTERS)).astype(np.float32)
+    return filters / np.linalg.norm(filters, axis=0)
+
+
+_RANDOM_FILTERS = _random_filters()
+
+CUES: dict[str, tuple[Callable[[Trial], Any], tuple[float, ...]]] = {
+    "number of blocks and height": (_size, (1.0,)),
+    "top-block offset": (_top_offset, (1.0,)),
+    "colour histogram": (_colours, STRENGTHS),
+    f"pixels at {PIXELS} px": (_pixels, STRENGTHS),
+    "frozen random features": (_random_features, STRENGTHS),
+}
+
+
+def _tables(source: Iterable[Trial]) -> tuple[dict[str, Float[np.ndarray, "n c"]], np.ndarray]:
+    """Every cue of every trial, and the answers, in one pass: pictures needn't stay in memory."""
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in CUES}
+    answers = []
+    for trial in source:
+        _check_binary(trial)
+        answers.append(trial.answer)
+        for name, (cue, _) in CUES.items():
+            rows[name].append(np.asarray(cue(trial), np.float32))
+    return {name: np.stack(values) for name, values in rows.items()}, np.array(answers)
+
+
+def _baseline(name: str, seen: np.ndarray, truths: np.ndarray, new: np.ndarray, answers: np.ndarray) -> Shortcut:
+    probability = _fit(seen, truths, CUES[name][1]).predict_proba(new)[:, 1]
+    return Shortcut(name, (probability > 0.5) == answers, probability)
 
 
 def _fit(cues: np.ndarray, truths: np.ndarray, strengths: tuple[float, ...]):
@@ -96,9 +194,6 @@ def _regression(strength: float):
     return make_pipeline(StandardScaler(), LogisticRegression(C=strength, tol=TOLERANCE, max_iter=2000))
 
 
-def _check_binary(source: TrialSource) -> None:
-    for trial in source:
-        if len(trial.options) != 2 or trial.answer not in (0, 1):
-            raise UserError(
-                f"item {trial.item}: {trial.task} is no yes/no question with a truth; load a task that is one"
-            )
+def _check_binary(trial: Trial) -> None:
+    if len(trial.options) != 2 or trial.answer not in (0, 1):
+        raise UserError(f"item {trial.item}: {trial.task} is no yes/no question with a truth; load a task that is one")

@@ -65,6 +65,11 @@ class DatasetSpec:
         return self.name in registry.SYNTHETIC
 
     @property
+    def kind(self) -> str:
+        """The kind of scenes of a synthetic set, such as `towers`."""
+        return self.name.removeprefix("cubeworld_")
+
+    @property
     def config(self) -> str:
         """The CONFIG part of the name; empty for a public set."""
         values = {suffix: getattr(self, field) for suffix, field in SUFFIXES.items()}

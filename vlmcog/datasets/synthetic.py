@@ -1,28 +1,25 @@
-"""Builders of sets made from scenes: generate and label, render in batches, ask each task's question."""
+"""Builders of sets made from scenes: read or make their chunks, and ask each task's question about each scene."""
 
-import abc
 import dataclasses
-import io
+import functools
 import itertools
-import math
-from collections.abc import Iterator
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 
-from vlmcog.datasets.features import Trial, encode
+from vlmcog.datasets import chunks
+from vlmcog.datasets.chunks import Chunk, Item
+from vlmcog.datasets.features import encode
 from vlmcog.datasets.specs import SPLIT_SIZES, SPLITS, DatasetSpec
 from vlmcog.datasets.trial_builder import TrialBuilder
-from vlmcog.progress import Progress
-from vlmcog.scenes import measures
-from vlmcog.scenes.generate import GeneratedSet
-from vlmcog.scenes.labelled import LabelledScene
+from vlmcog.datasets.trials import item_name, trials
 from vlmcog.scenes.looks import LOOKS
 from vlmcog.tasks.task import Task
 
-RENDER_BATCH = 64
+NOT_DECODED = np.zeros((0, 0, 3), np.uint8)  # the records hold the picture's bytes as they are
 
 
 @dataclasses.dataclass(eq=False)
@@ -47,7 +44,14 @@ def default_configs(name: str) -> list[SyntheticConfig]:
 
 
 class SyntheticBuilder(TrialBuilder, skip_registration=True):
-    """Makes the splits train, validation and test of one look and split size."""
+    """Makes the splits train, validation and test of one look and split size.
+
+    Attributes:
+      chunk_dir: where the set's chunks are, made beforehand; None makes them now.
+    """
+
+    chunk_dir: pathlib.Path | None = None
+    _with_beam = False
 
     HOMEPAGE = "https://arxiv.org/abs/2502.15678"
     LICENSE = "Apache-2.0"
@@ -68,56 +72,48 @@ class SyntheticBuilder(TrialBuilder, skip_registration=True):
         assert isinstance(self.builder_config, SyntheticConfig)
         return self.builder_config.spec
 
-    @abc.abstractmethod
-    def _labelled(self, split: str, count: int) -> GeneratedSet:
-        """Returns `count` labelled scenes of a split."""
+    def _download_and_prepare(
+        self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig | None = None
+    ) -> Any:
+        """Makes the examples in Beam where the download config names a runner or its options."""
+        self._with_beam = bool(download_config and (download_config.beam_runner or download_config.beam_options))
+        return super()._download_and_prepare(dl_manager, download_config)  # pyright: ignore[reportArgumentType]
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         del dl_manager  # nothing is downloaded
-        return {split: self._generate_examples(split) for split in SPLITS}
+        generate = self._beam_examples if self._with_beam else self._generate_examples
+        return {split: generate(split) for split in SPLITS}
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        from vlmcog.scenes.render import render  # imports jax, which readers and workers must not
+        simulated = rejected = 0
+        for chunk in chunks.chunks(self.spec, split):
+            for index, item in enumerate(self._items(chunk), chunk.start):
+                simulated, rejected = simulated + item.simulated, rejected + item.rejected
+                yield from _examples(self.spec, split, index, item, self.TASKS)
+        self._note(split, {"simulated": simulated, "rejected": rejected})
 
-        made = self._labelled(split, getattr(self.spec, split))
-        self._note(split, {"simulated": made.simulated, "rejected": made.rejected})
-        with Progress(len(made.scenes), f"rendering {split}", unit="image") as bar:
-            for start in range(0, len(made.scenes), RENDER_BATCH):
-                batch = made.scenes[start : start + RENDER_BATCH]
-                images = render([labelled.scene for labelled in batch], size=self.spec.image_size)
-                for index, (labelled, image) in enumerate(zip(batch, images, strict=True), start):
-                    yield from self._examples(f"{split}-{index:06d}", labelled, image)
-                bar.advance(len(batch))
+    def _items(self, chunk: Chunk) -> Iterable[Item]:
+        if self.chunk_dir is None:
+            return chunks.make(self.spec, chunk)
+        return chunks.read(self.chunk_dir / chunk.file_name)
 
-    def _examples(self, item: str, labelled: LabelledScene, image: np.ndarray) -> Iterator[tuple[str, dict[str, Any]]]:
-        png = _png(image)
-        for task in self.TASKS:
-            yield f"{item}/{task.name}", encode(self._trial(item, labelled, image, task), png)
+    def _beam_examples(self, split: str) -> Any:
+        import apache_beam as beam  # pyright: ignore[reportMissingImports]  # an extra
 
-    def _trial(self, item: str, labelled: LabelledScene, image: np.ndarray, task: Task) -> Trial:
-        assert task.truth is not None
-        scene, margin = labelled.scene, labelled.outcome.margin
-        confidence = labelled.outcome.confidence
-        return Trial(
-            image=image,
-            item=f"{self.spec.split_size}-{item}",
-            task=task.name,
-            question=task.question,
-            options=task.answers.options,
-            answer=task.truth(labelled),
-            n_blocks=measures.n_blocks(scene),
-            height=measures.height(scene),
-            margin=math.nan if margin is None else margin,
-            top_offset=math.nan if margin is None else measures.top_offset(scene),
-            look=scene.look,
-            split_size=self.spec.split_size,
-            scene=scene.to_json(),
-            outcome=labelled.outcome.to_json(),
-            confidence=math.nan if confidence is None else confidence,
-        )
+        make = functools.partial(_examples_of_chunk, spec=self.spec, tasks=self.TASKS)
+        return beam.Create(chunks.chunks(self.spec, split)) | beam.Reshuffle() | beam.FlatMap(make)
 
 
-def _png(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="png")
-    return buffer.getvalue()
+def _examples_of_chunk(
+    chunk: Chunk, *, spec: DatasetSpec, tasks: Sequence[Task]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for index, item in enumerate(chunks.make(spec, chunk, threads=1), chunk.start):
+        yield from _examples(spec, chunk.split, index, item, tasks)
+
+
+def _examples(
+    spec: DatasetSpec, split: str, index: int, item: Item, tasks: Sequence[Task]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    name = item_name(split, index)
+    for trial in trials(spec, name, item.labelled, NOT_DECODED, tasks):
+        yield f"{name}/{trial.task}", encode(trial, item.png)
