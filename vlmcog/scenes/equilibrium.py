@@ -11,6 +11,7 @@ are not determined by statics (a block on three others) it asks for any that bal
 two edges, of which samplers make none, and motion from an unstable equilibrium: it calls a ball on a ball a rest.
 """
 
+import bisect
 import dataclasses
 import functools
 import itertools
@@ -121,12 +122,16 @@ def equilibrium_margin(blocks: Sequence[Block], *, tolerance: float = 0.005, fri
     `statics.py`. Points don't shrink, and lines only at their ends. Found by bisection to `tolerance`, within
     `LARGEST_MARGIN` of zero.
     """
+    steps = round(2 * LARGEST_MARGIN / (2 * tolerance))
+    levels = np.linspace(-LARGEST_MARGIN, LARGEST_MARGIN, steps + 1)
+    held = levels_held(blocks, levels[1:-1].tolist(), friction=friction)
+    return float((levels[held] + levels[held + 1]) / 2)
+
+
+def levels_held(blocks: Sequence[Block], levels: Sequence[float], *, friction: float = FRICTION) -> int:
+    """Returns how many of these rising levels the equilibrium margin reaches: to know only that is cheaper."""
     touching = contacts(blocks)
-    low, high = -LARGEST_MARGIN, LARGEST_MARGIN
-    while high - low > 2 * tolerance:
-        middle = (low + high) / 2
-        low, high = (middle, high) if _balances(blocks, touching, -middle, friction) else (low, middle)
-    return (low + high) / 2
+    return bisect.bisect_left(levels, True, key=lambda level: not _balances(blocks, touching, -level, friction))
 
 
 def contacts(blocks: Sequence[Block]) -> list[Contact]:

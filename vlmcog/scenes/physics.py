@@ -55,11 +55,14 @@ class Motion:
       first: the index of the first block to fall, of several at one check the one that had moved furthest in sides;
         None where none fell.
       fall_time: seconds until then, to the next 0.01 s.
+      furthest: how far any block's centre was from its start at any check, in the block's smallest sides. Blocks can
+        move and not fall, where they lean on others.
     """
 
     fell: tuple[bool, ...]
     first: int | None = None
     fall_time: float | None = None
+    furthest: float = 0.0
 
 
 def simulate(
@@ -88,19 +91,20 @@ def simulate(
     """
     model, data = _placed(blocks, contacts, densities, frictions)
     start = np.array([block.position for block in blocks])
-    limits = FALL_DISTANCE * np.array([min(block.size) for block in blocks])
+    sides = np.array([min(block.size) for block in blocks])
     steps = round(_CHECK_SECONDS / contacts.time_step)
     fell = np.zeros(len(blocks), bool)
-    first, fall_time, resting = None, None, 0
+    first, fall_time, furthest, resting = None, None, 0.0, 0
     while data.time < seconds and resting <= _REST_CHECKS and not (stop_at_first and fell.any()):
         _mujoco.mj_step(model, data, nstep=steps)
-        moved = np.linalg.norm(data.xpos[1:] - start, axis=-1) / limits
-        fell |= moved > 1
+        moved = np.linalg.norm(data.xpos[1:] - start, axis=-1) / sides
+        furthest = max(furthest, float(moved.max()))
+        fell |= moved > FALL_DISTANCE
         if first is None and fell.any():
             first, fall_time = int(moved.argmax()), round(data.time, 9)
         at_rest = data.time > _EARLIEST_REST and np.abs(data.qvel).max(initial=0) < rest_speed
         resting = resting + 1 if at_rest else 0
-    return Motion(tuple(fell.tolist()), first, fall_time)
+    return Motion(tuple(fell.tolist()), first, fall_time, furthest)
 
 
 def fallen(blocks: Sequence[Block], **settings: Any) -> tuple[bool, ...]:

@@ -2,14 +2,19 @@
 
 A scene is ambiguous, and has no label, where any of these does not hold:
 
+- no two blocks start inside each other;
 - a scene that asks what taking a block away would do stands while the block is there;
 - the static margin of a column of boxes (`statics.py`) is at least `UNAMBIGUOUS` from zero, and its sign is the
   simulation's verdict;
+- where a block falls in the simulation, no contact forces could keep the scene at rest, even with contacts larger by
+  `UNAMBIGUOUS`; where the simulation rests, forces exist that do, even with contacts smaller by as much
+  (`equilibrium.py`). A scene may also lean: some block moves, settles against another, and does not fall;
 - four simulations perturbed by up to `REJECTING_NOISE`, and one with the other friction cone, show the same.
 
 "The same" is: the same blocks fell, where a block is taken away; else the same answer to whether any falls, since how
 a tower breaks up is chaos that nobody asks about. No rule looks at how far a block moved: that would remove the
-scenes in which many fall.
+scenes in which many fall. `UNAMBIGUOUS` is where `scripts/check_truths.py` finds that simulator and statics never
+disagree; a perturbed column that is as far from the edge is judged by statics, and not simulated.
 """
 
 import dataclasses
@@ -17,6 +22,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vlmcog.scenes.equilibrium import in_equilibrium
 from vlmcog.scenes.labelled import Outcome
 from vlmcog.scenes.physics import FRICTION, STIFF_ELLIPTIC, Motion, overlapping, simulate
 from vlmcog.scenes.scene import Block
@@ -24,6 +30,8 @@ from vlmcog.scenes.statics import is_column, tower_margin
 
 UNAMBIGUOUS = 0.03
 """The smallest static margin of a scene with a label, in block sides."""
+RESTING = 0.003
+"""A scene rests in the simulation if no block moves further than this, in its smallest sides."""
 REJECTING_NOISE = 0.03
 """A scene is rejected where its truth changes under this noise; see `perturbed`."""
 CONFIDENCE_NOISE = 0.1
@@ -40,12 +48,15 @@ def label(blocks: Sequence[Block], rng: np.random.Generator, *, removed: int | N
       removed: the index of the block to be taken away, where the question is what that would do.
     """
     margin = tower_margin(blocks) if removed is None and is_column(blocks) else None
-    if margin is not None and abs(margin) < UNAMBIGUOUS:
+    if overlapping(blocks) or (margin is not None and abs(margin) < UNAMBIGUOUS):
         return None
     if removed is not None and any(simulate(blocks, stop_at_first=True).fell):
         return None
     truth = _without(blocks, removed)
     if margin is not None and any(truth.fell) != (margin < 0):
+        return None
+    left = [block for index, block in enumerate(blocks) if index != removed]
+    if not _is_supported(truth, left):
         return None
     question = _Question(blocks, removed, truth)
     if not question.agrees(blocks, contacts=STIFF_ELLIPTIC) or question.agreement(rng, REJECTING_NOISE) < 1:
@@ -57,6 +68,7 @@ def label(blocks: Sequence[Block], rng: np.random.Generator, *, removed: int | N
         confidence=question.agreement(rng, CONFIDENCE_NOISE),
         first=truth.first,
         fall_time=truth.fall_time,
+        equilibrium=in_equilibrium(left),
     )
 
 
@@ -79,6 +91,13 @@ def perturbed(blocks: Sequence[Block], rng: np.random.Generator, noise: float) -
     return tuple(moved)
 
 
+def _is_supported(motion: Motion, blocks: Sequence[Block]) -> bool:
+    """Whether statics say the same as the simulation, with `UNAMBIGUOUS` to spare."""
+    if any(motion.fell):
+        return not in_equilibrium(blocks, growth=UNAMBIGUOUS)
+    return motion.furthest > RESTING or in_equilibrium(blocks, growth=-UNAMBIGUOUS)
+
+
 def _nudged(block: Block, rng: np.random.Generator, noise: float) -> Block:
     x, y = np.add(block.position[:2], rng.uniform(-1, 1, 2) * noise * min(block.size)).tolist()
     density = float(block.density * (1 + rng.uniform(-1, 1) * noise))
@@ -98,12 +117,23 @@ class _Question:
         agreed = 0
         for _ in range(_RUNS):
             frictions = FRICTION * (1 + rng.uniform(-1, 1, len(self.blocks)) * noise)
-            agreed += self.agrees(perturbed(self.blocks, rng, noise), frictions=frictions.tolist())
+            blocks = perturbed(self.blocks, rng, noise)
+            falls = self._falls_by_statics(blocks)
+            if falls is None:
+                agreed += self.agrees(blocks, frictions=frictions.tolist())
+            else:
+                agreed += falls == any(self.truth.fell)
         return agreed / _RUNS
 
     def agrees(self, blocks: Sequence[Block], **settings) -> bool:
+        """Whether another simulation answers as the truth does."""
         motion = _without(blocks, self.removed, stop_at_first=self._is_about_any, **settings)
         return any(motion.fell) == any(self.truth.fell) if self._is_about_any else motion.fell == self.truth.fell
+
+    def _falls_by_statics(self, blocks: Sequence[Block]) -> bool | None:
+        """Whether a column falls, where its margin leaves no doubt; None elsewhere."""
+        margin = tower_margin(blocks) if self._is_about_any and is_column(blocks) else 0.0
+        return margin < 0 if abs(margin) >= UNAMBIGUOUS else None
 
     @property
     def _is_about_any(self) -> bool:
@@ -125,4 +155,4 @@ def _without(
     fell = np.zeros(len(blocks), bool)
     fell[left] = motion.fell
     first = None if motion.first is None else left[motion.first]
-    return Motion(tuple(fell.tolist()), first, motion.fall_time)
+    return Motion(tuple(fell.tolist()), first, motion.fall_time, motion.furthest)
