@@ -154,8 +154,9 @@ def two_way_bootstrap(
     With a person's variance a, an item's b and the noise e, the variance of a mean over P people and I items is
     a / P + b / I + e / PI; resampling people alone gives a / P + e / PI, items alone b / I + e / PI, and both
     a / P + b / I + 3 e / PI. The first two, less what the last has beyond them, make the right one. The replicates of
-    both are shrunk around the value to that variance, with tails of Satterthwaite's degrees of freedom. Where people
-    and items do not differ at all the interval stays a little wide: its variance is never less than either way's own.
+    both are shrunk around the value to that variance, with tails of Satterthwaite's degrees of freedom and BCa's
+    corrections for bias and skew (see `bootstrap`). Where people and items do not differ at all the interval stays a
+    little wide: its variance is never less than either way's own.
 
     Args:
       statistic: maps how often each person, [r, people], and each item, [r, items], was drawn to r numbers; either may
@@ -179,9 +180,10 @@ def two_way_bootstrap(
     variance, freedom = _two_way_variance(float(np.nanvar(both)), of_people, of_items, n_people, n_items)
     if variance == 0:
         return Interval(value, value)
-    tails = stats.norm.cdf(stats.t.ppf(_tails(level), freedom))
+    left_out = (statistic(1 - np.eye(n_people), everything), statistic(everyone, 1 - np.eye(n_items)))
+    influence = np.concatenate([np.nanmean(values) - values for values in left_out])
     shrunk = value + math.sqrt(variance / np.nanvar(both)) * (both - np.nanmean(both))
-    return _quantiles(shrunk, tails)
+    return _quantiles(shrunk, _bca_levels(value, shrunk, influence, stats.t.ppf(_tails(level), freedom)))
 
 
 def percentiles(replicates: Float[np.ndarray, " r"], *, level: float = LEVEL) -> Interval:
@@ -208,12 +210,13 @@ def _quantiles(replicates: Float[np.ndarray, " r"], tails: Float[np.ndarray, "2"
 def _bca(
     value: float, replicates: Float[np.ndarray, " r"], left_out: Float[np.ndarray, " g"], n: int, level: float
 ) -> Interval:
+    influence = np.mean(left_out) - left_out if len(left_out) else left_out
     deviates = math.sqrt(n / (n - 1)) * stats.t.ppf(_tails(level), n - 1)
-    return _quantiles(replicates, _bca_levels(value, replicates, left_out, deviates))
+    return _quantiles(replicates, _bca_levels(value, replicates, influence, deviates))
 
 
 def _bca_levels(
-    value: float, replicates: Float[np.ndarray, " r"], left_out: Float[np.ndarray, " g"], tails: Float[np.ndarray, "2"]
+    value: float, replicates: Float[np.ndarray, " r"], influence: Float[np.ndarray, " g"], tails: Float[np.ndarray, "2"]
 ) -> Float[np.ndarray, "2"]:
     """The quantiles of the replicates to take: equations 2.3 and 6.6 of Efron (1987); `tails` are normal deviates.
 
@@ -221,12 +224,11 @@ def _bca_levels(
     """
     defined = replicates[~np.isnan(replicates)]
     below = (np.mean(defined < value) + np.mean(defined <= value)) / 2 if len(defined) else 0.0
-    influence = left_out.mean() - left_out if len(left_out) else np.zeros(1)
-    spread = np.square(influence).sum()
+    spread = np.nansum(np.square(influence))
     if not 0 < below < 1 or not spread > 0:
         return stats.norm.cdf(tails)
     bias = stats.norm.ppf(below)
-    acceleration = (influence**3).sum() / (6 * spread**1.5)
+    acceleration = np.nansum(influence**3) / (6 * spread**1.5)
     shrink = 1 - acceleration * (bias + tails)
     if np.any(shrink <= 0):
         return stats.norm.cdf(tails)
