@@ -10,7 +10,7 @@ from vlmcog.scenes.geometry import corners, turned
 from vlmcog.scenes.look_file import ClutterRange
 from vlmcog.scenes.scene import BOX, CYLINDER, Block, Camera
 
-_TRIES = 30
+_TRIES = 60
 _APART = 0.02
 
 

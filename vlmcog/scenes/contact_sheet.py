@@ -12,6 +12,7 @@ from vlmcog.scenes.renderers import render
 
 _CAPTION_SHARE = 0.16
 _LARGEST_FONT = 0.55
+_WIDEST = 0.95
 
 
 def contact_sheet(
@@ -43,8 +44,9 @@ def sheet(images: UInt8[np.ndarray, "n s s 3"], captions: Sequence[str], *, colu
 def fitting_font(words: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """The largest font in which the words fit below a picture `size` pixels wide."""
     points = _LARGEST_FONT * round(size * _CAPTION_SHARE)
-    font = ImageFont.load_default(points)
-    return ImageFont.load_default(points * min(1.0, 0.94 * size / max(font.getlength(words), 1)))
+    while ImageFont.load_default(points).getlength(words) > _WIDEST * size:
+        points *= 0.95
+    return ImageFont.load_default(points)
 
 
 def caption(labelled: LabelledScene) -> str:

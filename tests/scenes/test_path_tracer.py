@@ -1,0 +1,90 @@
+"""Mitsuba is an extra: where it is absent, all but the error is skipped."""
+
+import dataclasses
+import importlib.util
+
+import numpy as np
+import pytest
+
+from vlmcog.errors import UserError
+from vlmcog.scenes import path_tracer, renderers
+from vlmcog.scenes import render as rays
+from vlmcog.scenes.looks import dress, get_look
+from vlmcog.scenes.pyramids import sample_pyramid
+from vlmcog.scenes.scene import Block, Camera, Light, Scene, Sensor, Surface
+
+needs_mitsuba = pytest.mark.skipif(importlib.util.find_spec("mitsuba") is None, reason="needs the extra `mitsuba`")
+SIZE = 96
+
+
+def _scene(seed: int = 0, look: str = "photo") -> Scene:
+    rng = np.random.default_rng(seed)
+    pyramid = sample_pyramid(rng, n_rows=2)
+    return dress("pyramid", pyramid.blocks, get_look(look), rng, named={pyramid.red: "red"})
+
+
+def test_without_mitsuba_the_way_out_is_named(monkeypatch):
+    monkeypatch.setattr(path_tracer.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match=r"pip install 'vlmcog\[mitsuba\]'"):
+        renderers.render([_scene()], 16)
+
+
+def test_a_look_says_which_renderer_it_needs():
+    assert renderers.renderer_of(_scene(look="photo")) == "mitsuba"
+    assert renderers.renderer_of(_scene(look="toy")) == "rays"
+    np.testing.assert_array_equal(renderers.render([_scene()], 16, renderer="rays"), rays.render([_scene()], 16))
+
+
+@needs_mitsuba
+@pytest.mark.parametrize("seed", [0, 1])
+def test_silhouettes_are_those_of_the_ray_caster(seed):
+    """White bodies, of every shape, before black, in light from everywhere."""
+    scene = _silhouette(_scene(seed))
+    ours, theirs = (render([scene], SIZE)[0].mean(-1) > 100 for render in (rays.render, path_tracer.render))
+    assert 0.03 < ours.mean() < 0.6
+    assert (ours & theirs).sum() / (ours | theirs).sum() > 0.98
+
+
+def _silhouette(scene: Scene) -> Scene:
+    extra = (
+        Block(size=(0.2, 0.2, 0.3), position=(0.45, 0.0, 0.15), shape="cylinder", orientation=(0.9, 0.3, 0.3, 0.1)),
+        Block(size=(0.2, 0.2, 0.2), position=(-0.45, 0.0, 0.1), shape="sphere"),
+    )
+    blocks = tuple(
+        dataclasses.replace(block, colour=(1.0, 1.0, 1.0), material="plain") for block in (*scene.blocks, *extra)
+    )
+    black = Surface("plain", (0.0, 0.0, 0.0))
+    light = Light(scene.light.direction, 0.1, (1.0, 1.0, 1.0), 0.9)
+    return dataclasses.replace(scene, blocks=blocks, support=black, backdrop=black, light=light, sensor=Sensor())
+
+
+@needs_mitsuba
+def test_shadows_fall_where_the_ray_caster_has_them():
+    block = Block(size=(0.2, 0.2, 0.2), position=(0.0, 0.0, 0.1), colour=(1.0, 0.0, 0.0))
+    scene = Scene(
+        kind="test",
+        blocks=(block,),
+        support=Surface("plain", (0.6, 0.6, 0.6)),
+        backdrop=None,
+        camera=Camera((0.0, -1.2, 2.4), (0.0, 0.0, 0.0), 0.4),
+        light=Light((-0.6, -0.6, 0.53), 0.03, (1.0, 1.0, 1.0), 0.3),
+        look="test",
+        seed=0,
+    )
+    ours, theirs = (_shadow(render([scene], SIZE)[0]) for render in (rays.render, path_tracer.render))
+    assert ours.sum() > 100
+    assert (ours & theirs).sum() / (ours | theirs).sum() > 0.85
+
+
+def _shadow(image: np.ndarray) -> np.ndarray:
+    grey = np.ptp(image.astype(int), axis=-1) < 40
+    return grey & (image[..., 1] < 0.8 * np.median(image[..., 1]))
+
+
+@needs_mitsuba
+def test_same_scene_same_picture_and_grain_of_the_same_material():
+    scene = dataclasses.replace(_scene(), sensor=Sensor())
+    one, other = (path_tracer.render([scene], 48)[0] for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    ours = rays.render([scene], 48)[0]
+    assert np.abs(one.astype(int) - ours).mean() < 30
