@@ -6,8 +6,8 @@ For each kind of static scene it prints, by equilibrium margin in block sides, h
 more than `RESTING` sides), lean (some do, and none falls: they settle against a neighbour) and fall in the simulation.
 The two disagree where a scene falls that forces could hold, or rests that none could hold. Scenes are as samplers
 propose them, redrawn only where blocks are inside each other; towers are drawn evenly in +-0.15 sides around the edge.
-Ends with status 1 if they disagree anywhere in scenes whose margin is `UNAMBIGUOUS` or more from zero. `--labels` of the
-scenes of each kind are labelled, too, to see the share that is refused.
+Ends with status 1 if they disagree anywhere in scenes whose margin is `UNAMBIGUOUS` or more from zero. Of each kind
+`--labels` scenes are labelled, too, to see the share that is refused.
 """
 
 import argparse

@@ -119,8 +119,8 @@ def equilibrium_margin(blocks: Sequence[Block], *, tolerance: float = 0.005, fri
     """Returns by how much contacts can shrink with the scene still at rest, in block sides.
 
     Negative is by how much they would have to grow for it to rest. For a column it is the static margin of
-    `statics.py`. Points don't shrink, and lines only at their ends. Found by bisection to `tolerance`, within
-    `LARGEST_MARGIN` of zero.
+    `statics.py`, with the ground as one more joint. Points don't shrink, and lines only at their ends. Found by
+    bisection to `tolerance`, within `LARGEST_MARGIN` of zero.
     """
     steps = round(2 * LARGEST_MARGIN / (2 * tolerance))
     levels = np.linspace(-LARGEST_MARGIN, LARGEST_MARGIN, steps + 1)
