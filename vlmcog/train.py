@@ -8,17 +8,24 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+import grain
 import jax
+from jax.sharding import Mesh
 
 from vlmcog import command_line
 from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.datasets import read
+from vlmcog.datasets.bank import read_bank
+from vlmcog.datasets.online import OnlineTrials
 from vlmcog.datasets.read import TrialSource
+from vlmcog.datasets.specs import parse
 from vlmcog.memory import keep_freed_memory
 from vlmcog.models import registry
+from vlmcog.models.processor import Processor
 from vlmcog.training import config_file, input, loop, metrics, optimizer, sharding, step, tree, validation
 from vlmcog.training import workdir as run
 from vlmcog.training.config import TrainConfig
+from vlmcog.training.device_source import DeviceBatches
 
 EPILOG = """\
 example:
@@ -64,7 +71,7 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> None:
     run.check(workdir, config)
     mesh = sharding.make_mesh(config.mesh, config.data.batch_size)
     model = registry.build(config.model)
-    batches = input.train_batches(_load(config, "train"), model.processor, config.data, seed=config.seed)
+    batches = _batches(config, model.processor, mesh)
     held_out = _load(config, "validation") if config.eval_every else None
     optimise = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
     abstract = step.abstract_state(model, optimise, config.mesh, mesh)
@@ -94,6 +101,14 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> None:
                 checkpoints=checkpoints,
                 writer=writer,
             )
+
+
+def _batches(config: TrainConfig, processor: Processor, mesh: Mesh) -> grain.DatasetIterator | DeviceBatches:
+    data = config.data
+    if data.online == "device":
+        return DeviceBatches(read_bank(data.bank), processor, data, seed=config.seed, mesh=mesh)
+    source = OnlineTrials(parse(data.dataset), tasks=data.tasks) if data.online else _load(config, "train")
+    return input.train_batches(source, processor, data, seed=config.seed)
 
 
 def _say(line: str) -> None:

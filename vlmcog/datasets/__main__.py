@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from vlmcog import command_line
 from vlmcog.datasets import shortcuts
+from vlmcog.datasets.bank import make_bank
 from vlmcog.datasets.build import build
 from vlmcog.datasets.location import built_specs, default_data_dir
 from vlmcog.datasets.publish import GALLERY, publish
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_list(commands.add_parser("list", help="show the datasets and which are built"))
     _add_shortcuts(commands.add_parser("shortcuts", help="how far simple cues alone solve a built set"))
     _add_publish(commands.add_parser("publish", help="add card, metadata, checksums and gallery to a built set"))
+    _add_bank(commands.add_parser("bank", help="simulate scenes for training that renders on the devices"))
     return parser
 
 
@@ -104,6 +106,17 @@ def _add_publish(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME[/CONFIG]", help="a built dataset")
     _add_data_dir(parser)
     parser.set_defaults(run=_publish)
+
+
+def _add_bank(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Samples and simulates scenes of a set's train split and keeps their arrays and answers in one file, for "
+        "python -m vlmcog.train with --config.data.online=device --config.data.bank=FILE."
+    )
+    parser.add_argument("name", metavar="NAME/CONFIG", help="a synthetic dataset; it needn't be built")
+    parser.add_argument("--out", type=pathlib.Path, required=True, metavar="FILE", help="the bank, an .npz file")
+    parser.add_argument("--scenes", type=int, default=4000, metavar="N", help="how many; 4000 by default")
+    parser.set_defaults(run=_bank)
 
 
 def _add_data_dir(parser: argparse.ArgumentParser) -> None:
@@ -152,6 +165,11 @@ def _shortcuts(args: argparse.Namespace) -> None:
 
 def _publish(args: argparse.Namespace) -> None:
     print(f"open {publish(args.name, args.data_dir) / GALLERY}")
+
+
+def _bank(args: argparse.Namespace) -> None:
+    make_bank(parse(args.name), args.scenes, args.out)
+    print(f"{args.scenes} scenes are in {args.out}")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,9 @@ class DataConfig:
       batch_size: trials a step, over all devices.
       augment: label-preserving changes of the image, applied in this order (see `augment.py`).
       threads: threads that decode and augment while the devices compute.
+      online: how fresh trials are made instead of reading the split train: `grain` simulates and renders the scenes
+        of `dataset`, in those threads; `device` draws, dresses and renders scenes of `bank` on the devices.
+      bank: file of labelled scenes (`python -m vlmcog.datasets bank`).
     """
 
     dataset: str = "cubeworld_towers/cubeworld_small-size64"
@@ -36,10 +39,14 @@ class DataConfig:
     batch_size: int = 32
     augment: tuple[str, ...] = ("mirror", "shift", "recolour")
     threads: int = 2
+    online: Literal["", "grain", "device"] = ""
+    bank: str = ""
 
     def __post_init__(self) -> None:
         tree.check_at_least("data.batch_size", self.batch_size, 1)
         tree.check_at_least("data.threads", self.threads, 1)
+        if bool(self.bank) != (self.online == "device"):
+            raise UserError(f"data.bank={self.bank!r} and data.online={self.online!r}: a bank goes with 'device' alone")
         for name in self.augment:
             tree.check_known("data.augment", name, AUGMENTATIONS)
 

@@ -6,6 +6,7 @@ import grain
 import numpy as np
 
 from vlmcog.datasets.features import NO_ANSWER, Trial
+from vlmcog.datasets.online import OnlineTrials
 from vlmcog.datasets.read import TrialSource
 from vlmcog.errors import UserError
 from vlmcog.models.processor import Example, Processor
@@ -15,7 +16,9 @@ from vlmcog.training.config import DataConfig
 BATCHES_AHEAD = 4
 
 
-def train_batches(source: TrialSource, processor: Processor, config: DataConfig, *, seed: int) -> grain.DatasetIterator:
+def train_batches(
+    source: TrialSource | OnlineTrials, processor: Processor, config: DataConfig, *, seed: int
+) -> grain.DatasetIterator:
     """Returns an iterator over batches of stacked numpy arrays, prepared by threads ahead of their use.
 
     Every epoch has its own order. Order and augmentation depend only on the seed and on how many trials came before:

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import grain
-import numpy as np
 
 from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.models.boundary import Batch
 from vlmcog.progress import Progress
 from vlmcog.training.config import TrainConfig
+from vlmcog.training.device_source import DeviceBatches
 from vlmcog.training.metrics import MetricsWriter, RunningMetrics
 from vlmcog.training.step import TrainState, TrainStep
 from vlmcog.training.validation import Validate
@@ -19,8 +19,8 @@ def run(
     state: TrainState,
     *,
     train_step: TrainStep,
-    batches: grain.DatasetIterator,
-    put: Callable[[dict[str, np.ndarray]], Batch],
+    batches: grain.DatasetIterator | DeviceBatches,
+    put: Callable[[Batch], Batch],
     validate: Validate | None,
     checkpoints: Checkpoints,
     writer: MetricsWriter,

@@ -49,8 +49,8 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(AXES))
 
 
-def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Sends a batch to the devices."""
+def put_batch(batch: Mapping[str, jax.Array | np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """Sends a batch to the devices; what is there already stays."""
     return jax.device_put(dict(batch), batch_sharding(mesh))
 
 
