@@ -10,6 +10,7 @@ import time
 import pytest
 
 from vlmcog.datasets import build as build_module
+from vlmcog.datasets import chunks
 from vlmcog.datasets.build import build
 from vlmcog.datasets.location import dataset_dir, is_built
 from vlmcog.datasets.read import fingerprint, load
@@ -93,12 +94,13 @@ def test_folder_without_permission(tmp_path, quick_renderer):
 
 
 def test_full_disk_is_the_users_to_repair(tmp_path, monkeypatch):
-    def write(*_):
+    def write(*_, **__):
         raise RuntimeError("Failed to finalize writing of split: write() failed: No space left on device")
 
     monkeypatch.setattr(build_module, "_write", write)
-    _assert_refused("no space left", SPEC, tmp_path)
-    assert not list(tmp_path.glob("*/*"))
+    with pytest.raises(UserError, match="no space left"):
+        build(SPEC, tmp_path)
+    assert not is_built(dataset_dir(parse(SPEC), tmp_path))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
@@ -113,30 +115,85 @@ def test_failure_in_the_middle_leaves_nothing(error, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("*/cubeworld_small*"))
 
 
-def test_killed_build_is_no_dataset_and_the_next_one_is_whole(tmp_path, quick_renderer):
-    slow = f"""
-import time
-from vlmcog.scenes import render
-def draw(scenes, **_): time.sleep(600)
-render.render = draw
+SLOW_BUILD = """
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which what a shell starts in the background ignores
+from vlmcog.datasets import chunks
+chunks.SCENES_IN_CHUNK = 2
+make = chunks.make
+def slow(spec, chunk, **kwargs):
+    if chunk.start >= 4: time.sleep(600)
+    return make(spec, chunk, **kwargs)
+chunks.make = slow
 from vlmcog.datasets.build import build
-build({SPEC!r}, {str(tmp_path)!r})
+build(sys.argv[1], sys.argv[2])
 """
-    process = subprocess.Popen([sys.executable, "-c", slow], stderr=subprocess.DEVNULL)
+
+
+def _start_build_and_wait(spec: str, data_dir: pathlib.Path, finished: int) -> subprocess.Popen:
+    command = [sys.executable, "-c", SLOW_BUILD, spec, str(data_dir)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
-    while not list(tmp_path.glob("*/*/incomplete.*")) and time.monotonic() < deadline:
+    while len(list(data_dir.glob("*/*/chunks.*/[!.]*"))) < finished and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
         time.sleep(0.05)
+    return process
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_build_that_is_cut_off_is_no_dataset_and_goes_on(sent, tmp_path, monkeypatch, capsys):
+    process = _start_build_and_wait(SPEC, tmp_path, finished=2)
     with pytest.raises(UserError, match="another build is writing"):
         build(SPEC, tmp_path)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(sent)
+    said = process.communicate()[1]
+    assert ("the same command goes on from there" in said) == (sent == signal.SIGINT)
 
-    assert list(tmp_path.glob("*/*/incomplete.*"))
     assert not is_built(dataset_dir(parse(SPEC), tmp_path))
     with pytest.raises(UserError, match=r"make it with: python -m vlmcog\.datasets build"):
         load(SPEC, "train", tmp_path)
 
+    monkeypatch.setattr(chunks, "SCENES_IN_CHUNK", 2)
+    made, make = [], chunks.make
+    monkeypatch.setattr(chunks, "make", lambda spec, chunk, **kw: made.append(chunk) or make(spec, chunk, **kw))
     build(SPEC, tmp_path)
+    assert [(chunk.split, chunk.start) for chunk in made] == [("train", 4), ("validation", 0), ("test", 0)]
+    assert "going on with" in capsys.readouterr().err
     build(SPEC, tmp_path / "undisturbed")
-    assert not list(tmp_path.glob("*/*/incomplete.*"))
     assert fingerprint(load(SPEC, "train", tmp_path)) == fingerprint(load(SPEC, "train", tmp_path / "undisturbed"))
+    assert not list(tmp_path.glob("*/*/chunks.*"))
+
+
+def test_damaged_chunk_is_named(tmp_path, quick_renderer, monkeypatch):
+    def write(path, items):
+        path.write_bytes(b"cut off")
+
+    monkeypatch.setattr(chunks, "write", write)
+    with pytest.raises(UserError, match=r"train-00000000-00000006\.parquet is damaged; remove it"):
+        build(SPEC, tmp_path)
+    assert not is_built(dataset_dir(parse(SPEC), tmp_path))
+
+
+def test_shortcut_over_the_limit_makes_no_dataset(tmp_path, quick_renderer):
+    spec = "cubeworld_towers/cubeworld_small-size16-train24-validation1-test12"
+    with pytest.raises(
+        UserError, match=r"shortcut '.*' answers 0\.\d+ \[.*\] of the test trials right, over the limit"
+    ):
+        build(spec, tmp_path, shortcut_limit=0.5)
+    assert not is_built(dataset_dir(parse(spec), tmp_path))
+    build(spec, tmp_path, shortcut_limit=1)
+    assert is_built(dataset_dir(parse(spec), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("spec", "options", "message"),
+    [
+        (SPEC, {"workers": 0}, "--workers is 0; it must be at least 1"),
+        (SPEC, {"shortcut_limit": 0.4}, "between 0.5 and 1"),
+        (SPEC, {"workers": 2, "beam": ["runner=DirectRunner"]}, "--beam goes with neither"),
+        ("lerer_towers", {"workers": 2}, "read from a release; leave out --workers"),
+    ],
+)
+def test_options_that_cannot_be_make_nothing(spec, options, message, tmp_path):
+    _assert_refused(message, spec, tmp_path / "data", **options)
+    assert not (tmp_path / "data").exists()

@@ -13,6 +13,7 @@ from vlmcog.datasets.read import fingerprint, load
 from vlmcog.datasets.specs import SPLITS
 from vlmcog.scenes import measures
 from vlmcog.scenes.generate import KINDS
+from vlmcog.scenes.looks import LOOKS
 from vlmcog.scenes.render import render
 from vlmcog.scenes.scene import Scene
 from vlmcog.tasks.registry import get_task
@@ -120,9 +121,7 @@ def test_builders_follow_the_tfds_convention(name, tmp_path):
     assert tfds.builder_cls(name) is builder_class
     assert str(builder_class.VERSION) in builder_class.RELEASE_NOTES
     assert set(builder_class.builder_configs) == (
-        {f"{look}_{size}" for look in ("cubeworld", "wooden") for size in ("small", "large")}
-        if name in registry.SYNTHETIC
-        else set()
+        {f"{look}_{size}" for look in LOOKS for size in ("small", "large")} if name in registry.SYNTHETIC else set()
     )
     info = tfds.builder(name, data_dir=tmp_path).info  # as `tfds build` makes it
     assert info.file_format == tfds.core.FileFormat.ARRAY_RECORD

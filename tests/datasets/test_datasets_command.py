@@ -7,7 +7,9 @@ import pytest
 
 from vlmcog.datasets.__main__ import main
 from vlmcog.datasets.read import load
+from vlmcog.datasets.registry import SYNTHETIC
 from vlmcog.errors import UserError
+from vlmcog.scenes.looks import LOOKS
 
 OPTIONS = ["--size", "16", "--train", "12", "--validation", "1", "--test", "6", "--seed", "3"]
 SPEC = "cubeworld_towers/wooden_small-size16-train12-validation1-test6-seed3"
@@ -27,7 +29,7 @@ def test_list_shows_what_is_built(tmp_path, quick_renderer, made_up_release, cap
     main(["list", "--data_dir", str(tmp_path)])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("built")] == ["lerer_towers", SPEC]
-    assert sum(line.startswith("-") for line in lines) == 8
+    assert sum(line.startswith("-") for line in lines) == len(SYNTHETIC) * len(LOOKS) * 2
 
 
 def test_shortcuts_are_printed_with_intervals(tmp_path, quick_renderer, capsys):
@@ -41,12 +43,19 @@ def test_shortcuts_are_printed_with_intervals(tmp_path, quick_renderer, capsys):
         assert 0 <= low < float(line.split()[-3]) < high <= 1
 
 
+def test_shortcuts_over_the_limit_are_an_error(tmp_path, quick_renderer):
+    main(["build", SPEC, "--data_dir", str(tmp_path)])
+    with pytest.raises(UserError, match=r"over the limit 0\.5"):
+        main(["shortcuts", SPEC, "--data_dir", str(tmp_path), "--limit", "0.5"])
+    main(["shortcuts", SPEC, "--data_dir", str(tmp_path), "--limit", "1"])
+
+
 def test_shortcuts_need_a_synthetic_set(tmp_path):
     with pytest.raises(UserError, match="no train split"):
         main(["shortcuts", "lerer_towers", "--data_dir", str(tmp_path)])
 
 
-@pytest.mark.parametrize("command", [[], ["build"], ["list"], ["shortcuts"]])
+@pytest.mark.parametrize("command", [[], ["build"], ["list"], ["shortcuts"], ["publish"], ["bank"]])
 def test_help_teaches(command, capsys):
     with pytest.raises(SystemExit) as exited:
         main([*command, "--help"])
