@@ -133,6 +133,37 @@ def test_majority_and_accuracies():
     np.testing.assert_allclose(ceilings.item_means(responses), [1 / 3, 1, 0.5, 0.5])
 
 
+def test_accuracies_have_intervals_that_hold_them(rng):
+    responses, answer = with_holes(rng, yes_no(rng)), np.zeros(60)
+    for value, interval in (
+        (ceilings.individual_accuracy, ceilings.individual_accuracy_interval),
+        (ceilings.majority_accuracy, ceilings.majority_accuracy_interval),
+    ):
+        assert value(responses, answer) in interval(responses, answer, resamples=300)
+        everyone_right = interval(np.zeros((5, 8)), np.zeros(8), resamples=50)
+        assert (everyone_right.low, everyone_right.high) == (1, 1)
+
+
+def test_in_sample_is_the_correlation_with_a_mean_that_holds_the_person(rng):
+    responses = yes_no(rng)
+    theirs = np.mean([stats.pearsonr(row, responses.mean(0)).statistic for row in responses])
+    assert ceilings.in_sample(responses) == pytest.approx(theirs)
+    assert ceilings.in_sample(responses) > ceilings.leave_one_out(responses)
+
+
+@hypothesis.settings(max_examples=30)
+@hypothesis.given(st.lists(st.integers(0, 5), min_size=2, max_size=6))
+def test_the_cap_is_the_best_of_all_yes_no_answers(shares):
+    means = np.array(shares) / 5
+    answers = (np.arange(1, 2 ** len(means) - 1)[:, None] >> np.arange(len(means))) % 2
+    if np.ptp(means) == 0:
+        assert np.isnan(ceilings.binary_cap(means))
+    else:
+        best = max(stats.pearsonr(row, means).statistic for row in answers)
+        assert ceilings.binary_cap(means) == pytest.approx(best)
+        np.testing.assert_allclose(ceilings.binary_cap(np.stack([means, 1 - means])), best)
+
+
 def test_a_person_without_answers_counts_nowhere():
     responses = np.array([[0.0, 1.0], [np.nan, np.nan]])
     assert ceilings.individual_accuracy(responses, np.array([0.0, 1.0])) == 1

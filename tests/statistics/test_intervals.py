@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from vlmcog.statistics import agreement
-from vlmcog.statistics.intervals import Interval, bootstrap, bootstrap_people_and_items, percentiles, wilson
+from vlmcog.statistics.intervals import (
+    Interval,
+    bootstrap,
+    bootstrap_people_and_items,
+    percentiles,
+    two_way_bootstrap,
+    weighted_bootstrap,
+    wilson,
+)
 
 counts = st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -63,15 +71,26 @@ def test_bootstrap_of_a_correlation_agrees_with_fisher_on_normal_data():
     np.testing.assert_allclose((ours.low, ours.high), (theirs.low, theirs.high), atol=0.02)
 
 
-def test_bootstrap_of_a_correlation_covers_at_the_size_of_the_photo_set():
-    """P(yes) that piles up at 0 and 1 against graded item means, 40 items, as on the real photographs."""
-    rng = np.random.default_rng(2)
-    latent = rng.normal(size=(250, 100_000 // 250))
-    truth = _correlation_of(*_p_yes_and_people(rng, rng.normal(size=400_000)))
-    covered = [
-        truth in bootstrap(agreement.pearson, *_p_yes_and_people(rng, row[:40]), resamples=400) for row in latent
-    ]
-    assert 0.89 < np.mean(covered) < 0.98
+def test_bca_agrees_with_scipy_but_for_the_wider_tails():
+    sample = np.random.default_rng(1).exponential(size=60)
+    ours = bootstrap(lambda x: x.mean(-1), sample, resamples=9999)
+    level = 2 * stats.norm.cdf(math.sqrt(60 / 59) * stats.t.ppf(0.975, 59)) - 1
+    theirs = stats.bootstrap((sample,), np.mean, confidence_level=level, method="BCa", rng=0).confidence_interval
+    np.testing.assert_allclose((ours.low, ours.high), (theirs.low, theirs.high), atol=0.02)
+
+
+def test_weights_and_samples_give_one_interval():
+    sample = np.random.default_rng(1).exponential(size=40)
+    ours = weighted_bootstrap(lambda w: w @ sample / w.sum(-1), 40, resamples=9999)
+    theirs = bootstrap(lambda x: x.mean(-1), sample, resamples=9999)
+    np.testing.assert_allclose((ours.low, ours.high), (theirs.low, theirs.high), atol=0.06)
+
+
+def test_many_items_are_left_out_in_groups():
+    sample = np.random.default_rng(1).exponential(size=1037)
+    ours = bootstrap(lambda x: x.mean(-1), sample)
+    theirs = stats.bootstrap((sample,), np.mean, method="BCa", rng=0).confidence_interval
+    np.testing.assert_allclose((ours.low, ours.high), (theirs.low, theirs.high), atol=0.01)
 
 
 def test_bootstrap_is_deterministic_by_seed():
@@ -94,9 +113,25 @@ def test_people_and_items_is_wider_than_pooling():
     """Items differ, people agree: person x item are far from independent."""
     rng = np.random.default_rng(0)
     correct = rng.random((50, 40)) < rng.beta(1, 1, size=40)
-    ours = bootstrap_people_and_items(lambda responses: float(responses.mean()), correct, resamples=500)
+    ours = mean_interval(correct.astype(float))
     pooled = wilson(int(correct.sum()), correct.size)
     assert ours.high - ours.low > 3 * (pooled.high - pooled.low)
+
+
+def test_two_ways_have_the_variance_of_the_analysis_of_variance():
+    """A person's, an item's and the noise's variance from the mean squares, which are unbiased."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, 1)) + rng.normal(size=40) + 3 * rng.normal(size=(30, 40))
+    people, items, noise = mean_squares(x)
+    variance = (people + items - noise) / x.size
+    ours = mean_interval(x, resamples=9999)
+    assert ours.high - ours.low == pytest.approx(2 * stats.t.ppf(0.975, 58) * math.sqrt(variance), rel=0.04)
+
+
+def test_the_slow_way_agrees_with_the_fast_one():
+    x = np.random.default_rng(0).normal(size=(12, 15))
+    slow = bootstrap_people_and_items(lambda responses: float(responses.mean()), x, resamples=500)
+    assert slow == Interval(*map(pytest.approx, ends(mean_interval(x, resamples=500))))
 
 
 def test_percentiles_leave_out_the_undefined_unless_most_are():
@@ -109,10 +144,19 @@ def ends(interval: Interval) -> tuple[float, float]:
     return interval.low, interval.high
 
 
-def _p_yes_and_people(rng, latent):
-    p_yes = 1 / (1 + np.exp(-6 * (latent + rng.normal(size=len(latent)))))
-    return p_yes, rng.binomial(50, 1 / (1 + np.exp(-latent))) / 50
+def mean_interval(x, **options) -> Interval:
+    def mean(people, items):
+        return ((people @ x) * items).sum(-1) / (people.sum(-1) * items.sum(-1))
+
+    return two_way_bootstrap(mean, *x.shape, **options)
 
 
-def _correlation_of(x, y):
-    return float(np.corrcoef(x, y)[0, 1])
+def mean_squares(x) -> tuple[float, float, float]:
+    rows, columns = x.mean(1, keepdims=True), x.mean(0)
+    rest = x - rows - columns + x.mean()
+    n_rows, n_columns = x.shape
+    return (
+        n_columns * rows.var(ddof=1),
+        n_rows * columns.var(ddof=1),
+        np.square(rest).sum() / ((n_rows - 1) * (n_columns - 1)),
+    )
