@@ -17,3 +17,9 @@ def draw(scenes, size=224, **_):
 @pytest.fixture
 def quick_renderer(monkeypatch):
     monkeypatch.setattr(render, "render", draw)
+
+
+@pytest.fixture(scope="session")
+def quick_render():
+    """The stand-in itself, for fixtures that outlive a test."""
+    return draw
