@@ -56,6 +56,8 @@ def test_default_folder_is_that_of_tfds(tmp_path, quick_renderer, monkeypatch):
         ("cubeworld_towers/cubeworld_smal", "did you mean 'small'"),
         ("cubeworld_towers/cubeworld_small-size0", "image_size is 0"),
         ("cubeworld_towers/cubeworld_small-train-1", "train is -1"),
+        ("cubeworld_towers/cubeworld_small-test0", "test is 0; it must be at least 1"),
+        ("cubeworld_towers/cubewold_small", "no look 'cubewold' .*did you mean 'cubeworld'"),
     ],
 )
 def test_wrong_spec_makes_nothing(spec, message, tmp_path):
