@@ -99,7 +99,7 @@ def _sensor(scene: Scene, size: int) -> Parts:
         "type": "perspective",
         "fov": math.degrees(scene.camera.field_of_view),
         "to_world": look_at,
-        "film": {"type": "hdrfilm", "width": size, "height": size, "pixel_format": "rgb"},
+        "film": {"type": "hdrfilm", "width": size, "height": size, "pixel_format": "rgb", "rfilter": {"type": "box"}},
         "sampler": {"type": "multijitter", "sample_count": _SAMPLES},
     }
 
