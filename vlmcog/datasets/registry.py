@@ -5,6 +5,12 @@ import importlib
 SYNTHETIC = {  # made from scenes; configured by look, split size and options
     "cubeworld_towers": "CubeworldTowers",
     "cubeworld_pyramids": "CubeworldPyramids",
+    "cubeworld_heaps": "CubeworldHeaps",
+    "cubeworld_tops": "CubeworldTops",
+    "cubeworld_sides": "CubeworldSides",
+    "cubeworld_counterweights": "CubeworldCounterweights",
+    "cubeworld_pairs": "CubeworldPairs",
+    "cubeworld_minimal": "CubeworldMinimal",
 }
 PUBLIC = {  # read from a public release; one configuration
     "lerer_towers": "LererTowers",

@@ -23,6 +23,12 @@ LADDER = (SAME_SPLIT, OPPOSITE_SPLIT, OTHER_LOOK, REAL_PHOTOS, OTHER_DOMAIN)
 MAIN_TASK = {  # the yes/no question with which a dataset stands on the ladder
     "cubeworld_towers": "tower_falls",
     "cubeworld_pyramids": "red_block_any",
+    "cubeworld_heaps": "red_brick_any",
+    "cubeworld_tops": "top_falls",
+    "cubeworld_sides": "side_falls",
+    "cubeworld_counterweights": "beam_falls",
+    "cubeworld_pairs": "tower_falls",
+    "cubeworld_minimal": "tower_falls",
     "lerer_towers": "tower_falls",
 }
 PHOTOS = DatasetSpec("lerer_towers")

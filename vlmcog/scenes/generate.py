@@ -17,12 +17,19 @@ import numpy as np
 
 from vlmcog.errors import UserError, did_you_mean
 from vlmcog.progress import Progress
+from vlmcog.scenes.controls import MINIMAL, PAIRS
+from vlmcog.scenes.counterweights import COUNTERWEIGHTS
+from vlmcog.scenes.framing import back_off
+from vlmcog.scenes.geometry import corners
+from vlmcog.scenes.heaps import HEAPS
 from vlmcog.scenes.kind import Kind, Proposal
 from vlmcog.scenes.labelled import LabelledScene, Outcome
 from vlmcog.scenes.looks import Look, dress, get_look
 from vlmcog.scenes.physics import fallen
 from vlmcog.scenes.pyramids import PYRAMIDS
 from vlmcog.scenes.scene import Scene
+from vlmcog.scenes.sides import SIDES
+from vlmcog.scenes.tops import TOPS
 from vlmcog.scenes.towers import TOWERS
 from vlmcog.scenes.truth import counterfactuals, label
 
@@ -30,6 +37,12 @@ SPLITS = ("train", "validation", "test")
 KINDS: dict[str, Kind] = {  # a new kind is a file with its sampler and one line here
     "towers": TOWERS,
     "pyramids": PYRAMIDS,
+    "heaps": HEAPS,
+    "tops": TOPS,
+    "sides": SIDES,
+    "counterweights": COUNTERWEIGHTS,
+    "pairs": PAIRS,
+    "minimal": MINIMAL,
 }
 
 _MOST_PROPOSALS = 20_000
@@ -148,6 +161,9 @@ def _dress_all(kind: Kind, proposals: Sequence[Proposal], look: Look, rng: np.ra
     scene = dress(kind.scene_kind, first.blocks, look, rng, named=first.named, drawn=first.drawn)
     if kind.camera is not None:
         scene = dataclasses.replace(scene, camera=kind.camera(scene.camera, (*first.blocks, *first.drawn)))
+    if kind.members > 1:
+        points = np.concatenate([corners(block) for proposal in proposals for block in proposal.blocks])
+        scene = dataclasses.replace(scene, camera=back_off(scene.camera, points))
     return [scene, *(_rearranged(scene, other) for other in proposals[1:])]
 
 

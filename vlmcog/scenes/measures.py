@@ -7,8 +7,8 @@ from vlmcog.scenes.scene import Scene
 
 
 def n_blocks(scene: Scene) -> int:
-    """The number of blocks."""
-    return len(scene.blocks)
+    """The number of blocks, furniture not counted."""
+    return sum(not block.fixed for block in scene.blocks)
 
 
 def height(scene: Scene) -> float:

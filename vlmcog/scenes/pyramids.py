@@ -1,8 +1,8 @@
 """Pyramids: rows of cubes, each over the gaps of the row below, one of them red.
 
-Stated ranges: side 0.16-0.24 m; gaps between the cubes of a row 0.02-0.30 sides; each cube out of place by up to 0.12
-sides and turned by up to 4 degrees; each cube above the second row missing with probability 0.15, with those that
-lose all support.
+Stated ranges: side 0.16-0.24 m; gaps between the cubes of a row 0.10-0.30 sides; each cube turned by up to 4 degrees
+and out of place by as much as keeps it clear of its turned neighbours, up to 0.115 sides across and 0.06 along the view;
+each cube above the second row missing with probability 0.15, with those that lose all support.
 
 Few falls dominate by nature, so that pyramids are stratified: in half of them, at each number of rows, no other block
 would fall; in the others one or more up to three rows, then one, or two and more (four rows), or three and more (five).
@@ -19,8 +19,9 @@ from vlmcog.scenes.look_file import RED
 from vlmcog.scenes.scene import Block
 
 _SIDE = (0.16, 0.24)
-_GAP = (0.02, 0.30)
-_JITTER = 0.12
+_GAP = (0.10, 0.30)
+_JITTER_ALONG = 0.06
+_TURNED_ROOM = 0.07  # what two neighbours turned by _TURN take of the gap, in sides
 _TURN = np.radians(4)
 _MISSING = 0.15
 
@@ -36,20 +37,22 @@ class Pyramid:
 def sample_pyramid(rng: np.random.Generator, *, n_rows: int) -> Pyramid:
     """Returns a pyramid of up to `n_rows` rows (2 or more) on `n_rows` cubes; the red one is any of them."""
     side = rng.uniform(*_SIDE)
-    pitch = side * (1 + rng.uniform(*_GAP))
-    row = [_cube(rng, (column - (n_rows - 1) / 2) * pitch, 0, side) for column in range(n_rows)]
+    gap = rng.uniform(*_GAP)
+    pitch = side * (1 + gap)
+    jitter = np.array([(gap - _TURNED_ROOM) / 2, _JITTER_ALONG]) * side
+    row = [_cube(rng, (column - (n_rows - 1) / 2) * pitch, 0, side, jitter) for column in range(n_rows)]
     blocks = list(row)
     for level in range(1, n_rows):
         missing = _MISSING if level > 1 else 0.0
         places = [(column - (n_rows - 1 - level) / 2) * pitch for column in range(n_rows - level)]
-        cubes = [_cube(rng, place, level, side) for place in places if rng.random() > missing]
+        cubes = [_cube(rng, place, level, side, jitter) for place in places if rng.random() > missing]
         row = [cube for cube in cubes if _rests_on(cube, row, side)]
         blocks += row
     return Pyramid(tuple(blocks), red=int(rng.integers(len(blocks))))
 
 
-def _cube(rng: np.random.Generator, place: float, level: int, side: float) -> Block:
-    across, along = rng.uniform(-1, 1, 2) * _JITTER * side * np.array([1.0, 0.5])
+def _cube(rng: np.random.Generator, place: float, level: int, side: float, jitter: np.ndarray) -> Block:
+    across, along = rng.uniform(-1, 1, 2) * jitter
     return Block(
         size=(side, side, side),
         position=(float(place + across), float(along), float((level + 0.5) * side)),

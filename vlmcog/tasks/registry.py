@@ -1,11 +1,28 @@
 """The tasks, by name: a new task is one file and one line here."""
 
 from vlmcog.errors import UserError, did_you_mean
+from vlmcog.tasks.counterweights import BEAM_FALLS
+from vlmcog.tasks.heaps import RED_BRICK_ANY, RED_BRICK_COUNT, RED_BRICK_RESPONSIBLE
 from vlmcog.tasks.pyramids import RED_BLOCK_ANY, RED_BLOCK_COUNT
+from vlmcog.tasks.sides import SIDE_FALLS
 from vlmcog.tasks.task import Task
+from vlmcog.tasks.tops import TOP_FALLS
 from vlmcog.tasks.towers import TOWER_FALLS
 
-TASKS: dict[str, Task] = {task.name: task for task in (TOWER_FALLS, RED_BLOCK_ANY, RED_BLOCK_COUNT)}
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        TOWER_FALLS,
+        RED_BLOCK_ANY,
+        RED_BLOCK_COUNT,
+        RED_BRICK_ANY,
+        RED_BRICK_COUNT,
+        RED_BRICK_RESPONSIBLE,
+        TOP_FALLS,
+        SIDE_FALLS,
+        BEAM_FALLS,
+    )
+}
 
 
 def get_task(name: str) -> Task:
