@@ -1,8 +1,8 @@
 """Pyramids: rows of cubes, each over the gaps of the row below, one of them red.
 
 Stated ranges: side 0.16-0.24 m; gaps between the cubes of a row 0.10-0.30 sides; each cube turned by up to 4 degrees
-and out of place by as much as keeps it clear of its turned neighbours, up to 0.115 sides across and 0.06 along the view;
-each cube above the second row missing with probability 0.15, with those that lose all support.
+and out of place by as much as keeps it clear of its turned neighbours, up to 0.115 sides across and 0.06 along the
+view; each cube above the second row missing with probability 0.15, with those that lose all support.
 
 Few falls dominate by nature, so that pyramids are stratified: in half of them, at each number of rows, no other block
 would fall; in the others one or more up to three rows, then one, or two and more (four rows), or three and more (five).
