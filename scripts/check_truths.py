@@ -1,11 +1,12 @@
 """Holds the simulator's verdicts against the linear program's, scene by scene, and tells how often labels are refused.
 
-    python scripts/check_truths.py --kinds towers pyramids --count 10000
+    python scripts/check_truths.py --kinds near_edge pyramids --count 10000
 
-For each kind of static scene it prints, by equilibrium margin in block sides, how many scenes rest (no block moves by
-more than `RESTING` sides), lean (some do, and none falls: they settle against a neighbour) and fall in the simulation.
-The two disagree where a scene falls that forces could hold, or rests that none could hold. Scenes are as samplers
-propose them, redrawn only where blocks are inside each other; towers are drawn evenly in +-0.15 sides around the edge.
+For each kind of static scene (`whole_`: with the block that the question takes away) it prints, by equilibrium margin
+in block sides, how many scenes rest (no block moves by more than `RESTING` sides), lean (some do, and none falls: they
+settle against a neighbour) and fall in the simulation. The two disagree where a scene falls that forces could hold, or
+rests that none could hold. Scenes are as samplers propose them, redrawn only where blocks are inside each other;
+`near_edge` are towers evenly in +-0.15 sides.
 Ends with status 1 if they disagree anywhere in scenes whose margin is `UNAMBIGUOUS` or more from zero. Of each kind
 `--labels` scenes are labelled, too, to see the share that is refused.
 """
@@ -24,27 +25,16 @@ import numpy as np
 from vlmcog import command_line
 from vlmcog.progress import Progress
 from vlmcog.scenes.equilibrium import levels_held
+from vlmcog.scenes.generate import KINDS
 from vlmcog.scenes.geometry import turned
+from vlmcog.scenes.kind import Kind, Proposal
 from vlmcog.scenes.physics import Motion, overlapping, simulate
-from vlmcog.scenes.pyramids import sample_pyramid
 from vlmcog.scenes.scene import Block
 from vlmcog.scenes.statics import column_margin
 from vlmcog.scenes.truth import RESTING, UNAMBIGUOUS, label
 
 EDGES = (-0.1, -UNAMBIGUOUS, -0.01, 0.0, 0.01, UNAMBIGUOUS, 0.1)
 EXAMPLES = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class Proposal:
-    """A raw scene, and the block to be taken away where that is the question."""
-
-    blocks: tuple[Block, ...]
-    removed: int | None = None
-
-    def standing(self) -> tuple[Block, ...]:
-        """The blocks that are there to fall."""
-        return tuple(block for index, block in enumerate(self.blocks) if index != self.removed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +75,7 @@ class Verdict:
 
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kinds", nargs="+", choices=sorted(KINDS), default=sorted(KINDS), help="default: all")
+    parser.add_argument("--kinds", nargs="+", choices=sorted(PROPOSERS), default=sorted(PROPOSERS), help="default: all")
     parser.add_argument("--count", type=int, default=10_000, help="scenes of each kind (default: %(default)s)")
     parser.add_argument("--labels", type=int, default=500, help="of these, how many to label (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
@@ -138,10 +128,10 @@ def _row(held: int, verdicts: Sequence[Verdict]) -> str:
 
 def _judge(kind: str, seed: int, labels: int, index: int) -> Verdict:
     rng = np.random.default_rng([seed, *kind.encode(), index])
-    redrawn, proposal = 0, KINDS[kind](rng)
+    redrawn, proposal = 0, PROPOSERS[kind](rng)
     while overlapping(proposal.blocks):
-        redrawn, proposal = redrawn + 1, KINDS[kind](rng)
-    standing = proposal.standing()
+        redrawn, proposal = redrawn + 1, PROPOSERS[kind](rng)
+    standing = [block for place, block in enumerate(proposal.blocks) if place != proposal.removed]
     motion = simulate(standing, stop_at_first=True)
     refused = label(proposal.blocks, rng, removed=proposal.removed) is None if index < labels else None
     return Verdict(index, redrawn, levels_held(standing, EDGES), motion, refused)
@@ -162,21 +152,23 @@ def near_edge_tower(rng: np.random.Generator) -> Proposal:
     return Proposal(tuple(Block(tuple(size), (x, y, z), turned(yaw)) for size, (x, y), z, yaw in rows))
 
 
-def pyramid(rng: np.random.Generator) -> Proposal:
-    """A pyramid of 2-5 rows, whole."""
-    return Proposal(sample_pyramid(rng, n_rows=int(rng.integers(2, 6))).blocks)
+def _sampled(kind: Kind, rng: np.random.Generator) -> Proposal:
+    """A proposal of any size and truth; of scenes that come in groups, any of them."""
+    size = int(rng.choice([size for sizes in kind.sizes.values() for size in sizes]))
+    proposals = kind.propose(rng, size, int(rng.choice(kind.truths(size))))
+    return proposals[int(rng.integers(len(proposals)))]
 
 
-def pyramid_without_red(rng: np.random.Generator) -> Proposal:
-    """A pyramid of 2-5 rows, its red block taken away."""
-    sampled = sample_pyramid(rng, n_rows=int(rng.integers(2, 6)))
-    return Proposal(sampled.blocks, sampled.red)
+def _whole(kind: Kind, rng: np.random.Generator) -> Proposal:
+    """The scene with the block still there that the question takes away."""
+    return dataclasses.replace(_sampled(kind, rng), removed=None)
 
 
-KINDS: dict[str, Callable[[np.random.Generator], Proposal]] = {
-    "towers": near_edge_tower,
-    "pyramids": pyramid,
-    "pyramids_without_red": pyramid_without_red,
+REMOVALS = ("heaps", "pyramids")
+PROPOSERS: dict[str, Callable[[np.random.Generator], Proposal]] = {
+    "near_edge": near_edge_tower,
+    **{name: functools.partial(_sampled, kind) for name, kind in KINDS.items()},
+    **{f"whole_{name}": functools.partial(_whole, KINDS[name]) for name in REMOVALS},
 }
 
 
