@@ -14,7 +14,7 @@ import pytest
 from jaxtyping import install_import_hook
 from PIL import Image
 
-ARRAY_MODULES = ("attention", "gemma", "layers", "paligemma", "processor", "products", "siglip")
+ARRAY_MODULES = ("attention", "gemma", "generative", "layers", "paligemma", "processor", "products", "siglip")
 install_import_hook([f"vlmcog.models.{module}" for module in ARRAY_MODULES], "shape_checker.check")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -19,6 +19,6 @@ def test_layer_norm():
 
 
 def test_rms_norm_scales_by_one_plus_its_parameter():
-    got = jax.jit(gemma._RMSNorm(**DTYPES).apply)({"params": {"scale": jnp.arange(4.0)}}, SMALL)
+    got = jax.jit(gemma.RMSNorm(**DTYPES).apply)({"params": {"scale": jnp.arange(4.0)}}, SMALL)
     wanted = SMALL / np.sqrt((SMALL**2).mean(axis=-1, keepdims=True) + 1e-6) * (1 + np.arange(4.0))
     np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-7)

@@ -61,11 +61,11 @@ def forward(model):
     """Logits at every text token, by the plain forward pass."""
 
     @jax.jit
-    def logits(params, image, text, mask_ar, mask_input):
-        hidden, _ = model.module.apply({"params": params}, image, text, mask_ar, mask_input)
+    def logits(params, batch):
+        hidden = model.module.apply({"params": params}, batch, method="read").hidden
         return model.module.apply({"params": params}, hidden, method="logits")
 
-    return lambda params, batch: logits(params, *(batch[k] for k in ("image", "text", "mask_ar", "mask_input")))
+    return lambda params, batch: logits(params, {key: jnp.asarray(value) for key, value in batch.items()})
 
 
 def _stack(examples):
@@ -194,7 +194,7 @@ def test_greedy_replies_equal_repeated_full_forward_passes(model, params, images
 
 def test_replies_end_at_eos(model, params, prefix_batch, monkeypatch):
     free = np.asarray(jax.jit(functools.partial(model.generate, max_tokens=3))(params, prefix_batch))
-    monkeypatch.setattr(paligemma, "EOS", int(free[0, 1]))
+    monkeypatch.setattr(paligemma.Tokenizer, "eos", int(free[0, 1]))
     ended = np.asarray(jax.jit(functools.partial(model.generate, max_tokens=3))(params, prefix_batch))
     assert ended[0].tolist() == [free[0, 0], free[0, 1], PAD]
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from vlmcog.checkpoints import big_vision
-from vlmcog.models.config import DecoderConfig, Size, VisionConfig
-from vlmcog.models.paligemma import PaliGemmaModule
+from vlmcog.models.config import DecoderConfig, VisionConfig
+from vlmcog.models.paligemma import PaliGemmaModule, PaliGemmaNetworks
 
 VOCABULARY = 64
-NETWORKS = Size(
+NETWORKS = PaliGemmaNetworks(
     VisionConfig(width=16, depth=2, mlp_dim=32, num_heads=2, patch_size=14),
     DecoderConfig(width=32, depth=2, mlp_dim=64, num_heads=4, num_kv_heads=1, head_dim=16),
 )
@@ -31,9 +31,13 @@ def golden(big_vision_tiny):
 
 @pytest.fixture(scope="module")
 def abstract(golden):
+    module = PaliGemmaModule(NETWORKS, VOCABULARY)
     text = jnp.zeros((1, 2), jnp.int32)
-    init = functools.partial(PaliGemmaModule(NETWORKS, VOCABULARY).init, method="init_all")
-    return jax.eval_shape(init, jax.random.key(0), golden["image"][:1], text, text, text == 0)["params"]
+
+    def init(rng):
+        return module.init(rng, golden["image"][:1], text, text, method=_logits_of_image)
+
+    return jax.eval_shape(init, jax.random.key(0))["params"]
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +50,11 @@ def _image_tokens(module: PaliGemmaModule, image):
 
 
 def _logits(module: PaliGemmaModule, image_tokens, text, mask_ar):
-    hidden, _ = module.join(image_tokens, text, mask_ar, jnp.ones(text.shape, bool))
-    return module.logits(hidden)
+    return module.logits(module.join(image_tokens, text, mask_ar, jnp.ones(text.shape, bool)).hidden)
 
 
 def _logits_of_image(module: PaliGemmaModule, image, text, mask_ar):
-    hidden, _ = module(image, text, mask_ar, jnp.ones(text.shape, bool))
-    return module.logits(hidden)
+    return _logits(module, module.img(image), text, mask_ar)
 
 
 def _apply(scan: bool, method, params, *args):

@@ -17,23 +17,48 @@ def attend(
     key: Float[Array, "b s k h"],
     value: Float[Array, "b s k h"],
     mask: Bool[Array, "b t s"] | None = None,
+    *,
+    scale: float | None = None,
+    cap: float = 0.0,
 ) -> Float[Array, "b t n h"]:
-    """Softmax attention scaled by 1/sqrt(h); n/k query heads share each key-value head; softmax in float32.
+    """Softmax attention; n/k query heads share each key-value head; softmax in float32.
+
+    Scores are scaled by `scale`, 1/sqrt(h) unless given, then capped softly: cap * tanh(scores / cap), where cap > 0.
 
     Query heads that share keys are folded into the queries, so no key is repeated. On CPU this is up to a fifth faster
     than `jax.nn.dot_product_attention`, whose bfloat16 gradients also fail under strict dtype promotion.
     """
     b, t, n, h = query.shape
     s, k = key.shape[1:3]
-    query = (query * h**-0.5).reshape(b, t, k, n // k, h)
+    query = (query * (h**-0.5 if scale is None else scale)).reshape(b, t, k, n // k, h)
     query = jnp.einsum("btkgh->bktgh", query).reshape(b, k, -1, h)
     scores = jnp.einsum("bkqh,bskh->bkqs", query, key).astype(jnp.float32)
+    if cap:
+        scores = soft_cap(scores, cap)
     if mask is not None:
         scores = scores.reshape(b, k, t, -1, s)
         scores = jnp.where(mask[:, None, :, None, :], scores, _MASKED).reshape(b, k, -1, s)
     weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
     mixed = jnp.einsum("bkqs,bskh->bkqh", weights, value).reshape(b, k, t, -1, h)
     return jnp.einsum("bktgh->btkgh", mixed).reshape(b, t, n, h)
+
+
+def soft_cap(x: Float[Array, "..."], cap: float) -> Float[Array, "..."]:
+    """Squashes into (-cap, cap), near the identity around 0."""
+    return cap * jnp.tanh(x / cap)
+
+
+def window_mask(queries: Int[Array, "b t"], keys: Int[Array, "b s"], window: int) -> Bool[Array, "b t s"]:
+    """A token sees itself and the `window - 1` positions before it.
+
+                0  1  2  3       window 2
+    0           x
+    1           x  x
+    2              x  x
+    3                 x  x
+    """
+    distance = queries[:, :, None] - keys[:, None, :]
+    return (distance >= 0) & (distance < window)
 
 
 def prefix_lm_mask(mask_ar: Int[Array, "b t"], mask_input: Bool[Array, "b t"]) -> Bool[Array, "b t t"]:

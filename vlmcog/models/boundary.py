@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from vlmcog.models.config import ModelConfig
+from vlmcog.models.hugging_face import Layout
 from vlmcog.models.processor import Processor
 
 Params = dict[str, Any]
@@ -30,7 +31,10 @@ Metrics = dict[str, Float[Array, ""]]
 
 
 class VisionLanguageModel(Protocol):
-    """An image-and-text model; every method is pure, has static shapes and can be jitted."""
+    """An image-and-text model; every method is pure, has static shapes and can be jitted.
+
+    A family that writes text is a `generative.GenerativeModel` around its own module, and gets the methods there.
+    """
 
     @property
     def name(self) -> str:
@@ -50,6 +54,11 @@ class VisionLanguageModel(Protocol):
     @property
     def processor(self) -> Processor:
         """Turns images and text into a batch's examples; imports no jax, so input workers may hold it."""
+        ...
+
+    @property
+    def hugging_face(self) -> Layout:
+        """Ties the parameters to Hugging Face's names, shapes and `config.json`."""
         ...
 
     def init(self, rng: PRNGKeyArray) -> Params:
@@ -81,7 +90,11 @@ class VisionLanguageModel(Protocol):
         *,
         max_tokens: int,
         temperature: float = 0.0,
+        top_p: float = 1.0,
         rng: PRNGKeyArray | None = None,
     ) -> Int[Array, "b n"]:
-        """Replies to image and prefix: `max_tokens` token ids, padding after eos; greedy at temperature 0."""
+        """Replies to image and prefix: `max_tokens` token ids, padding after the one that ends the reply.
+
+        Greedy at temperature 0; above it, drawn with `rng` from the likeliest tokens that hold `top_p` together.
+        """
         ...

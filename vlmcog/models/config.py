@@ -1,9 +1,10 @@
-"""What a model is made of: sizes by name, and the one dataclass that a training config holds."""
+"""What a model is made of: the dataclasses of networks, and the one that a training config holds."""
 
 import dataclasses
-from typing import Literal
+from typing import Literal, Protocol
 
 from vlmcog.errors import UserError, did_you_mean
+from vlmcog.models import registry
 
 DTYPES = ("float32", "bfloat16")
 
@@ -21,7 +22,27 @@ class VisionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DecoderConfig:
-    """A Gemma decoder; `num_heads` query heads share `num_kv_heads` heads of keys and values."""
+    """A Gemma decoder; `num_heads` query heads share `num_kv_heads` heads of keys and values.
+
+    Attributes:
+      width: of the hidden states.
+      depth: the number of layers.
+      mlp_dim: width of the gated MLP.
+      num_heads: query heads.
+      num_kv_heads: heads of keys and values.
+      head_dim: width of a head.
+      query_scalar: queries are divided by its square root; 0 stands for `head_dim`.
+      attention_cap: attention scores are squashed into ± this, by tanh; 0 leaves them.
+      logit_cap: the same for the logits.
+      post_norms: norms after attention and MLP too, as in Gemma 2 and 3.
+      qk_norms: norms of queries and keys, as in Gemma 3.
+      window: tokens that a token of a local layer sees, itself included; 0 where all layers are global.
+      pattern: every so-manieth layer is global, the others local.
+      wavelength: of the slowest rotary frequency (its theta), in radians a token.
+      local_wavelength: the same for local layers.
+      stretch: positions of global layers are divided by it.
+      tied: logits are read off by the embedding; otherwise by a matrix of their own.
+    """
 
     width: int
     depth: int
@@ -29,35 +50,30 @@ class DecoderConfig:
     num_heads: int
     num_kv_heads: int
     head_dim: int
+    query_scalar: float = 0.0
+    attention_cap: float = 0.0
+    logit_cap: float = 0.0
+    post_norms: bool = False
+    qk_norms: bool = False
+    window: int = 0
+    pattern: int = 1
+    wavelength: float = 10_000.0
+    local_wavelength: float = 10_000.0
+    stretch: float = 1.0
+    tied: bool = True
+
+    def is_local(self, layer: int) -> bool:
+        """Whether a layer sees its window alone."""
+        return self.window > 0 and (layer + 1) % self.pattern != 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Size:
-    """The networks of a named size; `vocabulary_size` 0 means as many rows as the tokenizer has pieces."""
+class Networks(Protocol):
+    """The networks of a size, as one frozen dataclass of the family's own."""
 
-    vision: VisionConfig
-    decoder: DecoderConfig
-    vocabulary_size: int = 0
-
-
-SIZES: dict[str, dict[str, Size]] = {
-    "paligemma": {
-        "nano": Size(
-            VisionConfig(width=32, depth=2, mlp_dim=64, num_heads=2, patch_size=8),
-            DecoderConfig(width=32, depth=2, mlp_dim=64, num_heads=2, num_kv_heads=1, head_dim=16),
-        ),
-        "tiny": Size(
-            VisionConfig(width=192, depth=4, mlp_dim=768, num_heads=4, patch_size=16),
-            DecoderConfig(width=128, depth=2, mlp_dim=256, num_heads=4, num_kv_heads=1, head_dim=32),
-        ),
-        # PaliGemma 1 (https://arxiv.org/abs/2407.07726): SigLIP So400m/14 and Gemma 2B.
-        "3b": Size(
-            VisionConfig(width=1152, depth=27, mlp_dim=4304, num_heads=16, patch_size=14),
-            DecoderConfig(width=2048, depth=18, mlp_dim=16_384, num_heads=8, num_kv_heads=1, head_dim=256),
-            vocabulary_size=257_152,
-        ),
-    }
-}
+    @property
+    def image_multiple(self) -> int:
+        """The side of an image is a multiple of so many pixels."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +81,9 @@ class ModelConfig:
     """Which model to build, and how it computes.
 
     Attributes:
-      family: the model family, a key of `SIZES`.
+      family: the model family, a key of `registry.FAMILIES`.
       size: the size within the family: `nano` is for tests, `tiny` learns from scratch on a laptop's CPU.
-      image_size: side of the square image in pixels, a multiple of the patch size.
+      image_size: side of the square image in pixels, a multiple of the networks' `image_multiple`.
       vocabulary: path of a SentencePiece model; empty for the small one that ships with the package.
       prefix_length: most tokens of a question, with its begin-of-text and line feed.
       suffix_length: most tokens of an answer, with its end-of-text.
@@ -94,15 +110,15 @@ class ModelConfig:
     remat: bool = False
 
     def __post_init__(self) -> None:
-        _check_choice("family", self.family, SIZES)
-        _check_choice("size", self.size, SIZES[self.family])
+        _check_choice("family", self.family, registry.FAMILIES)
+        _check_choice("size", self.size, registry.family(self.family).SIZES)
         _check_choice("parameter_dtype", self.parameter_dtype, DTYPES)
         _check_choice("compute_dtype", self.compute_dtype, DTYPES)
-        patch = self.networks.vision.patch_size
-        if self.image_size <= 0 or self.image_size % patch:
+        multiple = self.networks.image_multiple
+        if self.image_size <= 0 or self.image_size % multiple:
             raise UserError(
-                f"model.image_size={self.image_size} is no multiple of the {patch}-pixel patch of size {self.size!r}; "
-                f"use for example {max(round(self.image_size / patch), 1) * patch}"
+                f"model.image_size={self.image_size} is no multiple of the {multiple}-pixel patch of size "
+                f"{self.size!r}; use for example {max(round(self.image_size / multiple), 1) * multiple}"
             )
         if self.prefix_length < 2 or self.suffix_length < 2:
             raise UserError(
@@ -113,9 +129,9 @@ class ModelConfig:
             raise UserError(f"model.dropout={self.dropout} is not a share; use a number from 0 to below 1")
 
     @property
-    def networks(self) -> Size:
+    def networks(self) -> Networks:
         """The networks of this family and size."""
-        return SIZES[self.family][self.size]
+        return registry.family(self.family).SIZES[self.size]
 
 
 def _check_choice(key: str, value: str, known) -> None:

@@ -1,10 +1,15 @@
-"""The Gemma decoder (https://arxiv.org/abs/2403.08295), with big_vision's parameter names.
+"""The Gemma decoder, with big_vision's parameter names.
+
+`DecoderConfig` says which: the first (https://arxiv.org/abs/2403.08295), the second (https://arxiv.org/abs/2408.00118:
+soft caps, local layers, norms on both sides of a block) or the third (https://arxiv.org/abs/2503.19786: norms of
+queries and keys, five local layers to a global one, whose rotation is slower).
 
 Letters: l layer, b batch, t queries, s keys, n query heads, k key-value heads, h head size, d width, f MLP width,
 v vocabulary.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -12,12 +17,12 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
-from vlmcog.models.attention import attend
+from vlmcog.models.attention import attend, soft_cap
 from vlmcog.models.config import DecoderConfig
+from vlmcog.models.hugging_face import Rule, expect_config, within
 from vlmcog.models.layers import dtypes_of, stack_layers
 from vlmcog.models.products import product
 
-_ROPE_MAX_WAVELENGTH = 10_000.0
 _EPSILON = 1e-6
 
 
@@ -26,6 +31,24 @@ class KeysValues(NamedTuple):
 
     keys: Float[Array, "l b s k h"]
     values: Float[Array, "l b s k h"]
+
+    def grow(self, slots: int) -> "KeysValues":
+        """Adds empty slots at the end."""
+        return KeysValues(*(jnp.pad(x, ((0, 0), (0, 0), (0, slots), (0, 0), (0, 0))) for x in self))
+
+
+class Masks(NamedTuple):
+    """What a token sees: in global layers, and in local ones where there are any."""
+
+    everywhere: Bool[Array, "b t s"]
+    nearby: Bool[Array, "b t s"] | None = None
+
+
+class _Kind(NamedTuple):
+    """What tells local layers from global ones, a row a layer."""
+
+    is_local: Bool[Array, "*l"]
+    frequencies: Float[Array, "*l half"]
 
 
 class Gemma(nn.Module):
@@ -45,7 +68,9 @@ class Gemma(nn.Module):
         layers = stack_layers(_Block, depth=self.config.depth, scan=self.scan, remat=self.remat, n_broadcast=3)
         self.embedder = _Embedder(self.vocabulary_size, self.config.width, **dtypes)
         self.layers = layers(self.config, self.dropout, **dtypes)
-        self.final_norm = _RMSNorm(**dtypes)
+        self.final_norm = RMSNorm(**dtypes)
+        if not self.config.tied:
+            self.head = _Embedder(self.vocabulary_size, self.config.width, **dtypes)
 
     def embed(self, tokens: Int[Array, "b t"]) -> Float[Array, "b t d"]:
         """Embeddings of tokens, times sqrt(d)."""
@@ -55,21 +80,22 @@ class Gemma(nn.Module):
         self,
         x: Float[Array, "b t d"],
         positions: Int[Array, "b t"],
-        mask: Bool[Array, "b t s"],
+        masks: Masks,
         past: KeysValues | None = None,
         slot: Int[Array, ""] | int = 0,
     ) -> tuple[Float[Array, "b t d"], KeysValues]:
         """Runs the layers on `x`.
 
         Without `past` the keys are those of `x` itself (s = t); with it, those of `x` are written into its slots from
-        `slot` on and the mask runs over all its slots.
+        `slot` on and the masks run over all its slots.
         """
-        x, keys_values = self.layers(x, past, positions, mask, slot)
+        x, keys_values = self.layers(x, (_kinds(self.config), past), positions, masks, slot)
         return x, keys_values
 
     def logits(self, hidden: Float[Array, "*b d"]) -> Float[Array, "*b v"]:
-        """Float32 logits of the next token, by the final norm and the tied embedding."""
-        return self.embedder.decode(self.final_norm(hidden))
+        """Float32 logits of the next token, by the final norm and the embedding or, if untied, the head."""
+        logits = (self.embedder if self.config.tied else self.head).decode(self.final_norm(hidden))
+        return soft_cap(logits, self.config.logit_cap) if self.config.logit_cap else logits
 
 
 class _Embedder(nn.Module):
@@ -92,12 +118,15 @@ class _Embedder(nn.Module):
         return jnp.einsum("...d,vd->...v", x, self.table.astype(self.dtype), preferred_element_type=jnp.float32)
 
 
-class _RMSNorm(nn.Module):
+class RMSNorm(nn.Module):
+    """Divides by the root mean square of the last axis, times 1 + `scale`, in float32 throughout."""
+
     dtype: DTypeLike
     param_dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
+        """Normalises."""
         scale = self.param("scale", nn.initializers.zeros, (x.shape[-1],), self.param_dtype).astype(jnp.float32)
         x = x.astype(jnp.float32)
         x = x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + _EPSILON)
@@ -111,14 +140,19 @@ class _Block(nn.Module):
     param_dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, x, past, positions, mask, slot):
+    def __call__(self, x, own, positions, masks, slot):
+        kind, past = own
         dtypes = dtypes_of(self)
         drop = nn.Dropout(self.dropout, deterministic=not self.has_rng("dropout"))
-        y = _RMSNorm(**dtypes, name="pre_attention_norm")(x)
-        y, keys_values = _Attention(self.config, **dtypes, name="attn")(y, past, positions, mask, slot)
+        y = RMSNorm(**dtypes, name="pre_attention_norm")(x)
+        y, keys_values = _Attention(self.config, **dtypes, name="attn")(y, kind, past, positions, masks, slot)
+        if self.config.post_norms:
+            y = RMSNorm(**dtypes, name="post_attention_norm")(y)
         x = x + drop(y)
-        y = _RMSNorm(**dtypes, name="pre_ffw_norm")(x)
+        y = RMSNorm(**dtypes, name="pre_ffw_norm")(x)
         y = _FeedForward(self.config.mlp_dim, **dtypes, name="mlp")(y)
+        if self.config.post_norms:
+            y = RMSNorm(**dtypes, name="post_ffw_norm")(y)
         return x + drop(y), keys_values
 
 
@@ -128,21 +162,27 @@ class _Attention(nn.Module):
     param_dtype: DTypeLike
 
     @nn.compact
-    def __call__(self, x, past, positions, mask, slot):
+    def __call__(self, x, kind, past, positions, masks, slot):
         config, dtypes = self.config, dtypes_of(self)
         d, h = config.width, config.head_dim
         query = _Weight((config.num_heads, d, h), (1,), **dtypes, name="q_einsum")()
         key_value = _Weight((2, config.num_kv_heads, d, h), (2,), **dtypes, name="kv_einsum")()
         out = _Weight((config.num_heads, h, d), (0, 1), **dtypes, name="attn_vec_einsum")()
 
-        query = _rope(product(x, jnp.einsum("ndh->dnh", query)), positions)
+        query = product(x, jnp.einsum("ndh->dnh", query))
         key, value = (product(x, jnp.einsum("kdh->dkh", w)) for w in key_value)
-        key = _rope(key, positions)
+        if config.qk_norms:
+            query, key = RMSNorm(**dtypes, name="query_norm")(query), RMSNorm(**dtypes, name="key_norm")(key)
+        query, key = (_rope(y, positions, kind.frequencies) for y in (query, key))
         if past is not None:
             key = jax.lax.dynamic_update_slice_in_dim(past.keys, key, slot, axis=1)
             value = jax.lax.dynamic_update_slice_in_dim(past.values, value, slot, axis=1)
-        y = product(attend(query, key, value, mask), out, n_contracted=2)
-        return y, KeysValues(key, value)
+        scale = (config.query_scalar or h) ** -0.5
+        mask = masks.everywhere
+        if masks.nearby is not None:
+            mask = jnp.where(kind.is_local, masks.nearby, mask)
+        y = attend(query, key, value, mask, scale=scale, cap=config.attention_cap)
+        return product(y, out, n_contracted=2), KeysValues(key, value)
 
 
 class _FeedForward(nn.Module):
@@ -176,11 +216,178 @@ def _fan_in(in_axes: tuple[int, ...], n_axes: int) -> nn.initializers.Initialize
     return nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal", in_axes, out_axes)
 
 
-def _rope(x: Float[Array, "b t n h"], positions: Int[Array, "b t"]) -> Float[Array, "b t n h"]:
+def _kinds(config: DecoderConfig) -> _Kind:
+    half = config.head_dim // 2
+    exponents = jnp.arange(half, dtype=jnp.float32) / half
+    near, far = config.local_wavelength**-exponents, config.wavelength**-exponents / config.stretch
+    local = [config.is_local(layer) for layer in range(config.depth)]
+    return _Kind(jnp.array(local), jnp.stack([near if is_local else far for is_local in local]))
+
+
+def _rope(
+    x: Float[Array, "b t n h"], positions: Int[Array, "b t"], frequencies: Float[Array, " half"]
+) -> Float[Array, "b t n h"]:
     """Rotates the first half of each head against the second by the token's position, in float32."""
-    half = x.shape[-1] // 2
-    frequency = _ROPE_MAX_WAVELENGTH ** -(jnp.arange(half, dtype=jnp.float32) / half)
-    angle = positions[..., None, None].astype(jnp.float32) * frequency[None, None, None, :]
+    angle = positions[..., None, None].astype(jnp.float32) * frequencies[None, None, None, :]
     sin, cos = jnp.sin(angle), jnp.cos(angle)
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x.dtype)
+
+
+def hugging_face(config: DecoderConfig, path: str, name: str, *, head: str, rows: int) -> list[Rule]:
+    """The rules of a decoder's parameters.
+
+    Args:
+      config: of the decoder.
+      path: before our paths, such as `llm/`.
+      name: before their names, such as `language_model.model.`.
+      head: their name of the matrix that reads off the logits, where it isn't tied.
+      rows: of their embedding.
+    """
+    rules = [
+        Rule("layers/pre_attention_norm/scale", "input_layernorm.weight"),
+        Rule("layers/attn/q_einsum/w", "self_attn.q_proj.weight", "(n h) d -> n d h"),
+        Rule("layers/attn/kv_einsum/w", "self_attn.k_proj.weight", "(k h) d -> k d h", index=0),
+        Rule("layers/attn/kv_einsum/w", "self_attn.v_proj.weight", "(k h) d -> k d h", index=1),
+        Rule("layers/attn/attn_vec_einsum/w", "self_attn.o_proj.weight", "d (n h) -> n h d"),
+        Rule("layers/mlp/gating_einsum", "mlp.gate_proj.weight", "f d -> d f", index=0),
+        Rule("layers/mlp/gating_einsum", "mlp.up_proj.weight", "f d -> d f", index=1),
+        Rule("layers/mlp/linear", "mlp.down_proj.weight", "d f -> f d"),
+    ]
+    if config.post_norms:
+        rules += [
+            Rule("layers/post_attention_norm/scale", "post_attention_layernorm.weight"),
+            Rule("layers/pre_ffw_norm/scale", "pre_feedforward_layernorm.weight"),
+            Rule("layers/post_ffw_norm/scale", "post_feedforward_layernorm.weight"),
+        ]
+    else:  # the first Gemma calls the norm before the MLP by the place where it stands
+        rules += [Rule("layers/pre_ffw_norm/scale", "post_attention_layernorm.weight")]
+    if config.qk_norms:
+        rules += [
+            Rule("layers/attn/query_norm/scale", "self_attn.q_norm.weight"),
+            Rule("layers/attn/key_norm/scale", "self_attn.k_norm.weight"),
+        ]
+    outer = [
+        Rule("embedder/input_embedding", "embed_tokens.weight", rows=rows),
+        Rule("final_norm/scale", "norm.weight"),
+    ]
+    heads = [] if config.tied else [Rule(f"{path}head/input_embedding", head, rows=rows)]
+    return within([*outer, *within(rules, "", "layers.{layer}.")], path, name) + heads
+
+
+# What a `config.json` means by leaving a key out.
+_FIRST = {
+    "hidden_size": 3072,
+    "intermediate_size": 24_576,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 16,
+    "head_dim": 256,
+    "rope_theta": 10_000.0,
+    "tie_word_embeddings": True,
+}
+_SECOND = {
+    "hidden_size": 2304,
+    "intermediate_size": 9216,
+    "num_hidden_layers": 26,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "query_pre_attn_scalar": 256,
+    "sliding_window": 4096,
+    "rope_theta": 10_000.0,
+    "tie_word_embeddings": True,
+}
+_DEFAULTS = {
+    "gemma": _FIRST,
+    "gemma2": _SECOND | {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0},
+    "gemma3_text": _SECOND | {"rope_theta": 1_000_000.0, "rope_local_base_freq": 10_000.0},
+}
+_PATTERNS = {"gemma": 1, "gemma2": 2, "gemma3_text": 6}
+
+
+def config_from(config: Mapping[str, Any]) -> DecoderConfig:
+    """Returns the decoder that the `text_config` of a `config.json` describes.
+
+    Raises:
+      UserError: it is no Gemma's or asks for what isn't built here.
+    """
+    kind = config.get("model_type", "gemma")
+    expect_config({"model_type": kind in _DEFAULTS and kind}, {"model_type": kind})
+    activation = {"hidden_act": "gelu_pytorch_tanh", "hidden_activation": "gelu_pytorch_tanh"}
+    if kind == "gemma":  # old files say `gelu` of the first, which was trained, and is run, with the tanh
+        activation = {}
+    expect_config(config, {"rms_norm_eps": _EPSILON, "attention_bias": False, **activation})
+    values = _DEFAULTS[kind] | {key: value for key, value in config.items() if value is not None} | _ropes(config)
+    pattern = values.get("sliding_window_pattern", values.get("_sliding_window_pattern", _PATTERNS[kind]))
+    made = DecoderConfig(
+        width=values["hidden_size"],
+        depth=values["num_hidden_layers"],
+        mlp_dim=values["intermediate_size"],
+        num_heads=values["num_attention_heads"],
+        num_kv_heads=values["num_key_value_heads"],
+        head_dim=values["head_dim"],
+        query_scalar=values.get("query_pre_attn_scalar", 0.0),
+        attention_cap=values.get("attn_logit_softcapping", 0.0),
+        logit_cap=values.get("final_logit_softcapping", 0.0),
+        post_norms=kind != "gemma",
+        qk_norms=kind == "gemma3_text",
+        window=values.get("sliding_window", 0),
+        pattern=pattern,
+        wavelength=values["rope_theta"],
+        local_wavelength=values.get("rope_local_base_freq", values["rope_theta"]),
+        stretch=values.get("stretch", 1.0),
+        tied=values["tie_word_embeddings"],
+    )
+    expect_config(config, {"layer_types": _layer_types(made)})
+    return made
+
+
+def to_config(config: DecoderConfig) -> dict[str, Any]:
+    """Undoes `config_from`."""
+    kind = "gemma3_text" if config.qk_norms else "gemma2" if config.post_norms else "gemma"
+    values = {
+        "model_type": kind,
+        "hidden_size": config.width,
+        "intermediate_size": config.mlp_dim,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.num_heads,
+        "num_key_value_heads": config.num_kv_heads,
+        "head_dim": config.head_dim,
+        "hidden_act": "gelu_pytorch_tanh",
+        "hidden_activation": "gelu_pytorch_tanh",
+        "rms_norm_eps": _EPSILON,
+        "rope_theta": config.wavelength,
+        "tie_word_embeddings": config.tied,
+    }
+    if kind != "gemma":
+        values |= {
+            "query_pre_attn_scalar": config.query_scalar or config.head_dim,
+            "attn_logit_softcapping": config.attention_cap or None,
+            "final_logit_softcapping": config.logit_cap or None,
+            "sliding_window": config.window,
+            "layer_types": _layer_types(config),
+        }
+    if kind == "gemma3_text":
+        scaling = {"rope_type": "linear", "factor": config.stretch} if config.stretch != 1 else None
+        values |= {
+            "rope_local_base_freq": config.local_wavelength,
+            "rope_scaling": scaling,
+            "sliding_window_pattern": config.pattern,
+        }
+    return values
+
+
+def _layer_types(config: DecoderConfig) -> list[str]:
+    kinds = {True: "sliding_attention", False: "full_attention"}
+    return [kinds[config.is_local(layer)] for layer in range(config.depth)]
+
+
+def _ropes(config: Mapping[str, Any]) -> dict[str, float]:
+    """Wavelengths and stretch, from the old keys or transformers 5's `rope_parameters`."""
+    ropes = config.get("rope_parameters") or {}
+    far = ropes.get("full_attention", ropes) or config.get("rope_scaling") or {}
+    near = ropes.get("sliding_attention", {})
+    expect_config(far, {"rope_type": "linear" if far.get("factor") else "default"})
+    found = {"rope_theta": far.get("rope_theta"), "rope_local_base_freq": near.get("rope_theta")}
+    return {"stretch": far.get("factor", 1.0)} | {key: value for key, value in found.items() if value}

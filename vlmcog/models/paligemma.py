@@ -1,32 +1,129 @@
-"""PaliGemma (https://arxiv.org/abs/2407.07726): SigLIP's image tokens before Gemma's text, as one prefix-LM.
+"""PaliGemma 1 and 2 (https://arxiv.org/abs/2407.07726, https://arxiv.org/abs/2412.03555), as one prefix-LM.
 
-Letters: b batch, t text tokens, s cache slots, o options, a tokens of an option, v vocabulary, d width.
+SigLIP's image tokens come before Gemma's text. Letters: b batch, n image tokens, t text tokens, s cache slots, d width,
+v vocabulary.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int
 
-from vlmcog.errors import UserError
-from vlmcog.models.attention import options_mask, prefix_lm_mask
-from vlmcog.models.boundary import Batch, Metrics, Params
-from vlmcog.models.config import ModelConfig, Size
-from vlmcog.models.gemma import Gemma, KeysValues
+from vlmcog.models import gemma, siglip
+from vlmcog.models.attention import prefix_lm_mask, window_mask
+from vlmcog.models.config import DecoderConfig, ModelConfig, VisionConfig
+from vlmcog.models.gemma import Gemma, KeysValues, Masks
+from vlmcog.models.generative import GenerativeModel, Reading
+from vlmcog.models.hugging_face import Layout, expect_config, read_config
 from vlmcog.models.layers import dtypes_of
 from vlmcog.models.processor import Processor
 from vlmcog.models.siglip import VisionTransformer
-from vlmcog.models.tokenizer import EOS, PAD, Tokenizer
+from vlmcog.models.tokenizer import Tokenizer, check_rows
+
+
+@dataclasses.dataclass(frozen=True)
+class PaliGemmaNetworks:
+    """The two networks of a size.
+
+    Attributes:
+      vision: the encoder.
+      decoder: the decoder.
+      vocabulary_size: rows of the embedding; 0 for as many as the tokenizer has pieces.
+      image_token: id of the image's placeholder in Hugging Face's texts; 0 for the first after the vocabulary.
+    """
+
+    vision: VisionConfig
+    decoder: DecoderConfig
+    vocabulary_size: int = 0
+    image_token: int = 0
+
+    @property
+    def image_multiple(self) -> int:
+        """An image is cut into whole patches."""
+        return self.vision.patch_size
+
+
+_SO400M = VisionConfig(width=1152, depth=27, mlp_dim=4304, num_heads=16, patch_size=14)
+_ROWS = 257_152
+_GEMMA_2 = DecoderConfig(
+    width=2304,
+    depth=26,
+    mlp_dim=9216,
+    num_heads=8,
+    num_kv_heads=4,
+    head_dim=256,
+    attention_cap=50.0,
+    logit_cap=30.0,
+    post_norms=True,
+    window=4096,
+    pattern=2,
+)
+SIZES = {
+    "nano": PaliGemmaNetworks(
+        VisionConfig(width=32, depth=2, mlp_dim=64, num_heads=2, patch_size=8),
+        DecoderConfig(width=32, depth=2, mlp_dim=64, num_heads=2, num_kv_heads=1, head_dim=16),
+    ),
+    "tiny": PaliGemmaNetworks(
+        VisionConfig(width=192, depth=4, mlp_dim=768, num_heads=4, patch_size=16),
+        DecoderConfig(width=128, depth=2, mlp_dim=256, num_heads=4, num_kv_heads=1, head_dim=32),
+    ),
+    # PaliGemma 1: SigLIP So400m/14 and Gemma 2B.
+    "3b": PaliGemmaNetworks(
+        _SO400M,
+        DecoderConfig(width=2048, depth=18, mlp_dim=16_384, num_heads=8, num_kv_heads=1, head_dim=256),
+        vocabulary_size=_ROWS,
+    ),
+    # PaliGemma 2: the same encoder and Gemma 2 2B, 9B, 27B.
+    "2-nano": PaliGemmaNetworks(
+        VisionConfig(width=32, depth=2, mlp_dim=64, num_heads=2, patch_size=8),
+        dataclasses.replace(
+            _GEMMA_2, width=32, depth=2, mlp_dim=64, num_heads=4, num_kv_heads=2, head_dim=16, window=8
+        ),
+    ),
+    "2-3b": PaliGemmaNetworks(_SO400M, _GEMMA_2, vocabulary_size=_ROWS),
+    "2-10b": PaliGemmaNetworks(
+        _SO400M,
+        dataclasses.replace(_GEMMA_2, width=3584, depth=42, mlp_dim=14_336, num_heads=16, num_kv_heads=8),
+        vocabulary_size=_ROWS,
+    ),
+    "2-28b": PaliGemmaNetworks(
+        _SO400M,
+        dataclasses.replace(
+            _GEMMA_2,
+            width=4608,
+            depth=46,
+            mlp_dim=36_864,
+            num_heads=32,
+            num_kv_heads=16,
+            head_dim=128,
+            query_scalar=4608 / 32,
+        ),
+        vocabulary_size=_ROWS,
+    ),
+}
+HUGGING_FACE = ("paligemma",)
+# What other versions of transformers wrote: `model.` before everything, the two names of the decoder swapped, and the
+# encoder without the name of the wrapper around it.
+RENAMES = (
+    (r"^model\.language_model\.", "language_model.model."),
+    (r"^model\.", ""),
+    (r"^lm_head\.", "language_model.lm_head."),
+    (r"^vision_tower\.(?!vision_model\.)", "vision_tower.vision_model."),
+)
+HEAD = "language_model.lm_head.weight"
+# The encoder's pooling head, and a buffer of old versions.
+UNUSED = (r"vision_tower\.vision_model\.head\.", r".*\.position_ids$")
 
 
 class PaliGemmaModule(nn.Module):
     """The two networks joined; `vocabulary_size` and `networks` fix every parameter's shape but the image's."""
 
-    networks: Size
+    networks: PaliGemmaNetworks
     vocabulary_size: int
     dropout: float = 0.0
     dtype: DTypeLike = jnp.float32
@@ -40,15 +137,12 @@ class PaliGemmaModule(nn.Module):
         self.img = VisionTransformer(self.networks.vision, self.networks.decoder.width, **common)
         self.llm = Gemma(self.networks.decoder, self.vocabulary_size, **common)
 
-    def __call__(
-        self,
-        image: Float[Array, "b h w 3"],
-        text: Int[Array, "b t"],
-        mask_ar: Int[Array, "b t"],
-        mask_input: Bool[Array, "b t"],
-    ) -> tuple[Float[Array, "b t d"], KeysValues]:
-        """Hidden states at the text's tokens; keys and values of image and text."""
-        return self.join(self.img(image), text, mask_ar, mask_input)
+    def read(self, batch: Mapping[str, Array]) -> Reading:
+        """Hidden states at the text's tokens, and the memory of image and text."""
+        text = batch["text"]
+        return self.join(
+            self.img(batch["image"]), text, batch.get("mask_ar", jnp.zeros_like(text)), batch["mask_input"]
+        )
 
     def join(
         self,
@@ -56,162 +150,68 @@ class PaliGemmaModule(nn.Module):
         text: Int[Array, "b t"],
         mask_ar: Int[Array, "b t"],
         mask_input: Bool[Array, "b t"],
-    ) -> tuple[Float[Array, "b t d"], KeysValues]:
+    ) -> Reading:
         """The same, given the image's tokens: they come first, unscaled and as part of the prefix."""
         n_image = image_tokens.shape[1]
         x = jnp.concatenate([image_tokens, self.llm.embed(text)], axis=1)
         mask_ar = _before(mask_ar, n_image, 0)
-        mask_input = _before(mask_input, n_image, True)
-        hidden, keys_values = self.llm(x, _positions(mask_input), prefix_lm_mask(mask_ar, mask_input))
-        return hidden[:, n_image:], keys_values
+        valid = _before(mask_input, n_image, True)
+        positions = _positions(valid)
+        masks = self._masks(mask_ar, valid, positions)
+        hidden, keys_values = self.llm(x, positions, masks)
+        return Reading(hidden[:, n_image:], Past(keys_values, positions), valid, valid.sum(axis=-1))
+
+    def _masks(self, mask_ar, valid, positions) -> Masks:
+        """The prefix sees all of itself in local layers too: the window bounds the suffix alone."""
+        everywhere = prefix_lm_mask(mask_ar, valid)
+        if not self.networks.decoder.window:
+            return Masks(everywhere)
+        prefix = jnp.cumsum(mask_ar, axis=-1) == 0
+        near = window_mask(positions, positions, self.networks.decoder.window)
+        return Masks(everywhere, everywhere & (near | (prefix[:, :, None] & prefix[:, None, :])))
 
     def extend(
         self,
         text: Int[Array, "b t"],
         positions: Int[Array, "b t"],
         mask: Bool[Array, "b t s"],
-        past: KeysValues,
+        past: "Past",
         slot: Int[Array, ""] | int,
-    ) -> tuple[Float[Array, "b t v"], KeysValues]:
-        """Logits at more text after what `past` remembers, which is written into its slots from `slot` on."""
-        hidden, past = self.llm(self.llm.embed(text), positions, mask, past, slot)
-        return self.llm.logits(hidden), past
+    ) -> tuple[Float[Array, "b t d"], "Past"]:
+        """Hidden states at more text after what `past` remembers, which is written into its slots from `slot` on."""
+        places = jax.lax.dynamic_update_slice_in_dim(past.positions, positions, slot, axis=1)
+        window = self.networks.decoder.window
+        masks = Masks(mask, mask & window_mask(positions, places, window) if window else None)
+        hidden, keys_values = self.llm(self.llm.embed(text), positions, masks, past.keys_values, slot)
+        return hidden, Past(keys_values, places)
 
     def logits(self, hidden: Float[Array, "*b d"]) -> Float[Array, "*b v"]:
         """Logits of the next token, at the hidden states where they are needed."""
         return self.llm.logits(hidden)
 
-    def init_all(self, image, text, mask_ar, mask_input):
-        """Touches every parameter."""
-        return self.logits(self(image, text, mask_ar, mask_input)[0])
+
+class Past(NamedTuple):
+    """What the decoder remembers: keys and values, and the position of each slot."""
+
+    keys_values: KeysValues
+    positions: Int[Array, "b s"]
+
+    def grow(self, slots: int) -> "Past":
+        """Adds empty slots at the end."""
+        return Past(self.keys_values.grow(slots), jnp.pad(self.positions, ((0, 0), (0, slots))))
 
 
-class Cache(NamedTuple):
-    """What a prefilled prefix leaves behind: its keys and values, which slots are real, the next token's logits."""
-
-    past: KeysValues
-    valid: Bool[Array, "b s"]
-    logits: Float[Array, "b v"]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class PaliGemma:
-    """PaliGemma behind the boundary of `VisionLanguageModel`, which documents the methods."""
-
-    name: str
-    config: ModelConfig
-    module: PaliGemmaModule
-    processor: Processor
-
-    def init(self, rng: PRNGKeyArray) -> Params:
-        """Fresh parameters, as big_vision starts them but for positions and image projection (see `siglip`)."""
-        image = jnp.zeros((1, self.config.image_size, self.config.image_size, 3), jnp.float32)
-        text = jnp.zeros((1, 2), jnp.int32)
-        # The rolled loop makes the same parameters and compiles in a fraction of the time.
-        module = self.module.clone(scan=True)
-        return dict(module.init(rng, image, text, text, text == 0, method="init_all")["params"])
-
-    def loss(self, params: Params, batch: Batch, rng: PRNGKeyArray | None = None) -> tuple[Float[Array, ""], Metrics]:
-        """Loss = -sum(mask_loss * log p) / sum(mask_loss) over the whole batch, so every answer token weighs the same.
-
-        Logits are computed at `suffix_length` tokens from the first of `mask_loss` on, which must hold the answer.
-        """
-        batch = _on_device(batch)
-        inputs = (batch[key] for key in ("image", "text", "mask_ar", "mask_input"))
-        hidden, _ = self._apply("__call__", params, *inputs, rng=rng)
-        where = jnp.argmax(batch["mask_loss"], axis=-1)[:, None] + jnp.arange(self.config.suffix_length)[None]
-        weights = jnp.take_along_axis(batch["mask_loss"], where, axis=1, mode="fill", fill_value=False)
-        targets = jnp.take_along_axis(batch["text"], where, axis=1, mode="clip")
-        hidden = jnp.take_along_axis(hidden, where[..., None] - 1, axis=1, mode="clip")
-        logits = self._apply("logits", params, hidden)
-
-        n_tokens = jnp.maximum(weights.sum(), 1).astype(jnp.float32)
-        loss = -jnp.sum(_log_probability(logits, targets), where=weights) / n_tokens
-        right = jnp.argmax(logits, axis=-1) == targets
-        accuracy = jnp.sum(right & weights).astype(jnp.float32) / n_tokens
-        return loss, {"loss": loss, "accuracy": accuracy, "n_tokens": n_tokens}
-
-    def prefill(self, params: Params, prefix: Batch) -> Cache:
-        """Reads image and prefix; the cache has one slot for each image token and each place of the text."""
-        prefix = _on_device(prefix)
-        text, mask_input = prefix["text"], prefix["mask_input"]
-        hidden, past = self._apply("__call__", params, prefix["image"], text, jnp.zeros_like(text), mask_input)
-        last = mask_input.sum(axis=-1)[:, None, None] - 1
-        hidden = jnp.take_along_axis(hidden, last, axis=1, mode="clip")[:, 0]
-        valid = _before(mask_input, past.keys.shape[2] - text.shape[1], True)
-        return Cache(past, valid, self._apply("logits", params, hidden))
-
-    def score(self, params: Params, batch: Batch) -> Float[Array, "b o"]:
-        """Log-probability of each option; all options run side by side in one pass over one cached prefix."""
-        batch = _on_device(batch)
-        cache = self.prefill(params, batch)
-        options, real = batch["options"], batch["options_mask"]
-        first = _log_probability(cache.logits[:, None], options[..., 0])
-        rest = self._score_rest(params, cache, options, real)
-        log_probability = jnp.concatenate([first[..., None], rest], axis=-1)
-        total = jnp.sum(log_probability, axis=-1, where=real)
-        return jnp.where(real.any(axis=-1), total, -jnp.inf)
-
-    def _score_rest(self, params, cache: Cache, options, real) -> Float[Array, "b o a"]:
-        """Log-probability of each option's tokens after its first, which the prefix alone predicts."""
-        fed, n_batch = options[..., :-1], len(options)
-        positions = cache.valid.sum(axis=-1)[:, None, None] + jnp.arange(fed.shape[-1])[None, None]
-        positions = jnp.broadcast_to(positions, fed.shape).reshape(n_batch, -1)
-        mask = options_mask(cache.valid, real[..., :-1])
-        past, slot = _grow(cache.past, positions.shape[1]), cache.valid.shape[1]
-        logits, _ = self._apply("extend", params, fed.reshape(n_batch, -1), positions, mask, past, slot)
-        return _log_probability(logits, options[..., 1:].reshape(n_batch, -1)).reshape(fed.shape)
-
-    def generate(
-        self,
-        params: Params,
-        batch: Batch,
-        *,
-        max_tokens: int,
-        temperature: float = 0.0,
-        rng: PRNGKeyArray | None = None,
-    ) -> Int[Array, "b n"]:
-        """Replies token by token; `temperature` is static and needs `rng` where it is above 0."""
-        if temperature > 0 and rng is None:
-            raise ValueError("sampling at a temperature above 0 needs rng")
-        cache = self.prefill(params, batch)
-        n_read, n_slots = cache.valid.sum(axis=-1), cache.valid.shape[1]
-        valid = jnp.pad(cache.valid, ((0, 0), (0, max_tokens)))
-        slots = jnp.arange(valid.shape[1])[None]
-
-        def step(carry, index):
-            past, logits, done = carry
-            token = jnp.where(done, PAD, _choose(logits, temperature, rng, index))
-            slot = n_slots + index
-            mask = valid | ((slots >= n_slots) & (slots <= slot))
-            positions = (n_read + index)[:, None]
-            logits, past = self._apply("extend", params, token[:, None], positions, mask[:, None], past, slot)
-            return (past, logits[:, 0], done | (token == EOS)), token
-
-        start = (_grow(cache.past, max_tokens), cache.logits, jnp.zeros(n_read.shape, bool))
-        _, tokens = jax.lax.scan(step, start, jnp.arange(max_tokens))
-        return tokens.T
-
-    def _apply(self, method: str, params: Params, *args, rng: PRNGKeyArray | None = None) -> Any:
-        rngs = None if rng is None else {"dropout": rng}
-        return self.module.apply({"params": params}, *args, method=method, rngs=rngs)
-
-
-def build(config: ModelConfig) -> PaliGemma:
+def build(config: ModelConfig, networks: PaliGemmaNetworks) -> GenerativeModel:
     """Builds the model of a config.
 
     Raises:
       UserError: the vocabulary can't be read or has more pieces than the model has rows.
     """
     tokenizer = Tokenizer(config.vocabulary)
-    rows = config.networks.vocabulary_size or tokenizer.vocab_size
-    if tokenizer.vocab_size > rows:
-        raise UserError(
-            f"model.vocabulary: {tokenizer.path} has {tokenizer.vocab_size} pieces but size {config.size!r} has "
-            f"{rows} rows; use a smaller vocabulary or another size"
-        )
+    rows = networks.vocabulary_size or tokenizer.vocab_size
+    check_rows(tokenizer, rows, config.size)
     module = PaliGemmaModule(
-        networks=config.networks,
+        networks=networks,
         vocabulary_size=rows,
         dropout=config.dropout,
         dtype=jnp.dtype(config.compute_dtype),
@@ -220,7 +220,55 @@ def build(config: ModelConfig) -> PaliGemma:
         remat=config.remat,
     )
     processor = Processor(tokenizer, config.image_size, config.prefix_length, config.suffix_length)
-    return PaliGemma(f"{config.family}-{config.size}", config, module, processor)
+    layout = _hugging_face(dataclasses.replace(networks, vocabulary_size=rows), config.image_size)
+    return GenerativeModel(f"{config.family}-{config.size}", config, module, processor, layout)
+
+
+def networks_from(config: Mapping[str, Any]) -> tuple[PaliGemmaNetworks, int]:
+    """Returns the networks that a `config.json` describes, and the side of its images in pixels.
+
+    Raises:
+      UserError: it asks for what isn't built here.
+    """
+    decoder = gemma.config_from(read_config(config, "text_config"))
+    vision = siglip.config_from(read_config(config, "vision_config"))
+    expect_config(config, {"text_config.use_bidirectional_attention": True})
+    rows, image_token = read_config(config, "text_config.vocab_size"), read_config(config, "image_token_index")
+    networks = PaliGemmaNetworks(vision, decoder, rows, image_token)
+    return networks, read_config(config, "vision_config.image_size", default=siglip.IMAGE_SIZE)
+
+
+def _hugging_face(networks: PaliGemmaNetworks, image_size: int) -> Layout:
+    """Without an id of its own, the image's placeholder comes after the vocabulary, and rows are padded to 64."""
+    rows, image_token = networks.vocabulary_size, networks.image_token or networks.vocabulary_size
+    if not networks.image_token:
+        rows = -(-(rows + 1) // 64) * 64
+    decoder = gemma.hugging_face(networks.decoder, "llm/", "language_model.model.", head=HEAD, rows=rows)
+    encoder = siglip.hugging_face("img/", "vision_tower.vision_model.")
+    text_config = gemma.to_config(networks.decoder) | {
+        "vocab_size": rows,
+        "num_image_tokens": (image_size // networks.vision.patch_size) ** 2,
+        "use_bidirectional_attention": True,
+    }
+    return Layout(
+        rules=(*encoder, *siglip.dense("img/head", "multi_modal_projector.linear"), *decoder),
+        config={
+            "architectures": ["PaliGemmaForConditionalGeneration"],
+            "model_type": "paligemma",
+            "image_token_index": image_token,
+            "bos_token_id": 2,
+            "eos_token_id": 1,
+            "pad_token_id": 0,
+            "hidden_size": networks.decoder.width,
+            "projection_dim": networks.decoder.width,
+            "tie_word_embeddings": networks.decoder.tied,
+            "text_config": text_config,
+            "vision_config": siglip.to_config(networks.vision, image_size) | {"projection_dim": networks.decoder.width},
+        },
+        renames=RENAMES,
+        tied={HEAD: "language_model.model.embed_tokens.weight"} if networks.decoder.tied else {},
+        unused=UNUSED,
+    )
 
 
 def _before(mask: Array, n_image: int, value: int | bool) -> Array:
@@ -231,22 +279,3 @@ def _before(mask: Array, n_image: int, value: int | bool) -> Array:
 def _positions(mask_input: Bool[Array, "b t"]) -> Int[Array, "b t"]:
     """Positions count real tokens only, so padding moves nothing."""
     return jnp.maximum(jnp.cumsum(mask_input, axis=-1) - 1, 0)
-
-
-def _on_device(batch: Batch) -> dict[str, Array]:
-    return {key: jnp.asarray(value) for key, value in batch.items()}
-
-
-def _log_probability(logits: Float[Array, "*#b v"], tokens: Int[Array, "*#b"]) -> Float[Array, "*#b"]:
-    chosen = jnp.take_along_axis(logits, tokens[..., None], axis=-1, mode="clip")[..., 0]
-    return chosen - jax.nn.logsumexp(logits, axis=-1)
-
-
-def _grow(past: KeysValues, slots: int) -> KeysValues:
-    return KeysValues(*(jnp.pad(x, ((0, 0), (0, 0), (0, slots), (0, 0), (0, 0))) for x in past))
-
-
-def _choose(logits: Float[Array, "b v"], temperature: float, rng: PRNGKeyArray | None, index) -> Int[Array, " b"]:
-    if temperature == 0 or rng is None:
-        return jnp.argmax(logits, axis=-1)
-    return jax.random.categorical(jax.random.fold_in(rng, index), logits / temperature)

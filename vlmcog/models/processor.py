@@ -15,7 +15,7 @@ import PIL.Image
 from jaxtyping import Float
 
 from vlmcog.errors import UserError
-from vlmcog.models.tokenizer import BOS, EOS, PAD, Tokenizer
+from vlmcog.models.tokenizer import PAD, Tokenizer
 
 Example = dict[str, np.ndarray]
 SEPARATOR = "\n"
@@ -52,19 +52,22 @@ class Processor:
             image = np.asarray(PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.BILINEAR))
         return image.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
 
+    def read_image(self, image: np.ndarray) -> Example:
+        """The arrays that an image becomes in a batch; families whose image is more than `image` add theirs here."""
+        return {"image": self.image(image)}
+
     def train_example(self, image: np.ndarray, question: str, answer: str) -> Example:
         """An example to learn from: `image`, `text`, `mask_ar`, `mask_input`, `mask_loss`.
 
         Raises:
           UserError: question or answer is too long.
         """
-        prefix, suffix = self._prefix(question), self._suffix(answer)
+        prefix, suffix = self.prefix(question), self.suffix(answer)
         length = self.prefix_length + self.suffix_length
         in_suffix = np.zeros(length, bool)
         in_suffix[len(prefix) : len(prefix) + len(suffix)] = True
         text, mask_input = _pad(prefix + suffix, length)
-        return {
-            "image": self.image(image),
+        return self.read_image(image) | {
             "text": text,
             "mask_ar": in_suffix.astype(np.int32),
             "mask_input": mask_input,
@@ -73,25 +76,39 @@ class Processor:
 
     def prefix_example(self, image: np.ndarray, question: str) -> Example:
         """An example to reply to: `image` and the prefix as `text` and `mask_input`."""
-        text, mask_input = _pad(self._prefix(question), self.prefix_length)
-        return {"image": self.image(image), "text": text, "mask_input": mask_input}
+        text, mask_input = _pad(self.prefix(question), self.prefix_length)
+        return self.read_image(image) | {"text": text, "mask_input": mask_input}
 
     def score_example(self, image: np.ndarray, question: str, options: Sequence[str]) -> Example:
         """An example whose options are to be scored: a prefix example with `options` and `options_mask`."""
-        padded = [_pad(self._suffix(option), self.suffix_length) for option in options]
+        padded = [_pad(self.suffix(option), self.suffix_length) for option in options]
         tokens, masks = zip(*padded, strict=True)
         return self.prefix_example(image, question) | {"options": np.stack(tokens), "options_mask": np.stack(masks)}
+
+    def blank_example(self) -> Example:
+        """An example with every array that the model reads, of no meaning, to make parameters by."""
+        image = np.zeros((self.image_size, self.image_size, 3), np.uint8)
+        text, mask_input = _pad([self.tokenizer.bos], 2)
+        return self.read_image(image) | {"text": text, "mask_input": mask_input}
+
+    @property
+    def stop_tokens(self) -> tuple[int, ...]:
+        """The tokens that end a reply."""
+        return (self.tokenizer.eos,)
 
     def decode(self, tokens: np.ndarray) -> str:
         """The text of generated tokens, up to eos."""
         return self.tokenizer.decode(tokens)
 
-    def _prefix(self, question: str) -> list[int]:
-        ids = [BOS, *self.tokenizer.encode(question), *self.tokenizer.encode(SEPARATOR)]
+    def prefix(self, question: str) -> list[int]:
+        """The tokens of a question as the model was trained to be asked; families differ here."""
+        ids = [self.tokenizer.bos, *self.tokenizer.encode(question), *self.tokenizer.encode(SEPARATOR)]
         return _check_length("prefix", question, ids, self.prefix_length)
 
-    def _suffix(self, answer: str) -> list[int]:
-        return _check_length("suffix", answer, [*self.tokenizer.encode(answer), EOS], self.suffix_length)
+    def suffix(self, answer: str) -> list[int]:
+        """The tokens of an answer, with the one that ends it."""
+        ids = [*self.tokenizer.encode(answer), self.tokenizer.eos]
+        return _check_length("suffix", answer, ids, self.suffix_length)
 
 
 def _pad(ids: list[int], length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,14 +1,49 @@
-"""The model families, by name: a new family is one file and one line here."""
+"""The model families, by name: a new family is one file and one line here.
 
-from collections.abc import Callable
+The file offers what `Family` says. It is imported when first asked for, so that a run pays for its own family alone.
+"""
 
-from vlmcog.models import paligemma
-from vlmcog.models.boundary import VisionLanguageModel
-from vlmcog.models.config import ModelConfig
+import importlib
+import typing
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
-FAMILIES: dict[str, Callable[[ModelConfig], VisionLanguageModel]] = {"paligemma": paligemma.build}
+if TYPE_CHECKING:
+    from vlmcog.models.boundary import VisionLanguageModel
+    from vlmcog.models.config import ModelConfig, Networks
+
+FAMILIES = {"paligemma": "vlmcog.models.paligemma"}
 
 
-def build(config: ModelConfig) -> VisionLanguageModel:
+class Family(Protocol):
+    """What a family's file offers.
+
+    Attributes:
+      SIZES: its networks, by the name of their size: public ones, a `tiny` that learns on a laptop, a `nano` for tests.
+      HUGGING_FACE: the `model_type` of the `config.json` that it reads.
+    """
+
+    SIZES: "Mapping[str, Networks]"
+    HUGGING_FACE: tuple[str, ...]
+
+    def build(self, config: "ModelConfig", networks: "Networks") -> "VisionLanguageModel":
+        """Builds the model of a config, with networks of any size of the family."""
+        ...
+
+    def networks_from(self, config: Mapping[str, Any]) -> "tuple[Networks, int]":
+        """Returns the networks that a `config.json` describes, and the side of its images in pixels.
+
+        Raises:
+          UserError: it asks for what the family doesn't build.
+        """
+        ...
+
+
+def family(name: str) -> Family:
+    """Returns a family, importing its file."""
+    return typing.cast(Family, importlib.import_module(FAMILIES[name]))
+
+
+def build(config: "ModelConfig") -> "VisionLanguageModel":
     """Builds the model that `config` names; no parameters are made yet."""
-    return FAMILIES[config.family](config)
+    return family(config.family).build(config, config.networks)

@@ -3,6 +3,9 @@
 Letters: b batch, n patches, d width.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -11,6 +14,7 @@ from jaxtyping import Array, Float
 
 from vlmcog.models.attention import attend
 from vlmcog.models.config import VisionConfig
+from vlmcog.models.hugging_face import Rule, expect_config, within
 from vlmcog.models.layers import dtypes_of, stack_layers
 from vlmcog.models.products import dot_general
 
@@ -18,6 +22,7 @@ _XAVIER = nn.initializers.xavier_uniform()
 _NEAR_ZERO = nn.initializers.normal(1e-6)
 _EPSILON = 1e-6
 _MAX_WAVELENGTH = 100.0
+IMAGE_SIZE = 224  # what a `config.json` means by leaving it out
 
 
 class VisionTransformer(nn.Module):
@@ -143,3 +148,80 @@ class _Mlp(nn.Module):
         }
         y = nn.gelu(nn.Dense(self.mlp_dim, **common, name="Dense_0")(x), approximate=True)
         return nn.Dense(x.shape[-1], **common, name="Dense_1")(y)
+
+
+def hugging_face(path: str, name: str) -> list[Rule]:
+    """The rules of an encoder's parameters, without those of `head`.
+
+    Args:
+      path: before our paths, such as `img/`.
+      name: before their names, such as `vision_tower.vision_model.`.
+    """
+    attention = [
+        rule
+        for ours, theirs in (("query", "q_proj"), ("key", "k_proj"), ("value", "v_proj"))
+        for rule in (
+            Rule(f"MultiHeadDotProductAttention_0/{ours}/kernel", f"self_attn.{theirs}.weight", "(n h) d -> d n h"),
+            Rule(f"MultiHeadDotProductAttention_0/{ours}/bias", f"self_attn.{theirs}.bias", "(n h) -> n h"),
+        )
+    ]
+    block = [
+        *_norm("LayerNorm_0", "layer_norm1"),
+        *attention,
+        Rule("MultiHeadDotProductAttention_0/out/kernel", "self_attn.out_proj.weight", "d (n h) -> n h d"),
+        Rule("MultiHeadDotProductAttention_0/out/bias", "self_attn.out_proj.bias"),
+        *_norm("LayerNorm_1", "layer_norm2"),
+        *dense("MlpBlock_0/Dense_0", "mlp.fc1"),
+        *dense("MlpBlock_0/Dense_1", "mlp.fc2"),
+    ]
+    rules = [
+        Rule("embedding/kernel", "embeddings.patch_embedding.weight", "d c h w -> h w c d"),
+        Rule("embedding/bias", "embeddings.patch_embedding.bias"),
+        Rule("pos_embedding", "embeddings.position_embedding.weight", "n d -> 1 n d"),
+        *within(block, "Transformer/encoderblock/", "encoder.layers.{layer}."),
+        *_norm("Transformer/encoder_norm", "post_layernorm"),
+    ]
+    return within(rules, path, name)
+
+
+def dense(path: str, name: str) -> list[Rule]:
+    """The rules of a dense layer with a bias."""
+    return [Rule(f"{path}/kernel", f"{name}.weight", "f d -> d f"), Rule(f"{path}/bias", f"{name}.bias")]
+
+
+def _norm(path: str, name: str) -> list[Rule]:
+    return [Rule(f"{path}/scale", f"{name}.weight"), Rule(f"{path}/bias", f"{name}.bias")]
+
+
+def config_from(config: Mapping[str, Any]) -> VisionConfig:
+    """Returns the encoder that the `vision_config` of a `config.json` describes.
+
+    Raises:
+      UserError: it is no SigLIP's or asks for what isn't built here.
+    """
+    built = {"model_type": "siglip_vision_model", "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": _EPSILON}
+    expect_config(config, built | {"num_channels": 3})
+    return VisionConfig(
+        width=config.get("hidden_size", 768),
+        depth=config.get("num_hidden_layers", 12),
+        mlp_dim=config.get("intermediate_size", 3072),
+        num_heads=config.get("num_attention_heads", 12),
+        patch_size=config.get("patch_size", 16),
+    )
+
+
+def to_config(config: VisionConfig, image_size: int) -> dict[str, Any]:
+    """Undoes `config_from`."""
+    return {
+        "model_type": "siglip_vision_model",
+        "hidden_size": config.width,
+        "num_hidden_layers": config.depth,
+        "intermediate_size": config.mlp_dim,
+        "num_attention_heads": config.num_heads,
+        "patch_size": config.patch_size,
+        "image_size": image_size,
+        "num_channels": 3,
+        "hidden_act": "gelu_pytorch_tanh",
+        "layer_norm_eps": _EPSILON,
+        "vision_use_head": False,
+    }

@@ -25,6 +25,8 @@ class Tokenizer:
         self.path = pathlib.Path(path) if path else SHIPPED
         self._pieces = _load(self.path)
 
+    pad, eos, bos = PAD, EOS, BOS
+
     @property
     def vocab_size(self) -> int:
         """The number of pieces."""
@@ -43,6 +45,19 @@ class Tokenizer:
             if token not in (PAD, BOS):
                 kept.append(token)
         return self._pieces.decode(kept)
+
+
+def check_rows(tokenizer: Tokenizer, rows: int, size: str) -> None:
+    """Refuses a tokenizer with more pieces than a model has rows in its embedding.
+
+    Raises:
+      UserError: it has.
+    """
+    if tokenizer.vocab_size > rows:
+        raise UserError(
+            f"model.vocabulary: {tokenizer.path} has {tokenizer.vocab_size} pieces but size {size!r} has "
+            f"{rows} rows; use a smaller vocabulary or another size"
+        )
 
 
 def _load(path: pathlib.Path) -> sentencepiece.SentencePieceProcessor:

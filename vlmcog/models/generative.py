@@ -1,0 +1,213 @@
+"""Models that write: image and prefix in, answers out one token at a time. What every such family shares.
+
+A family gives a Linen module with the methods of `GenerativeModule`; loss, scoring and replies are the same for all.
+
+Letters: b batch, t text tokens, s cache slots, o options, a tokens of an option, v vocabulary, d width.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from vlmcog.models.attention import options_mask
+from vlmcog.models.boundary import Batch, Metrics, Params
+from vlmcog.models.config import ModelConfig
+from vlmcog.models.hugging_face import Layout
+from vlmcog.models.processor import Processor
+
+_OF_SUFFIX = ("mask_ar", "mask_loss", "options", "options_mask")
+
+
+class Past(Protocol):
+    """What the layers remember of the tokens so far: a tree of arrays, with one slot a token."""
+
+    def grow(self, slots: int) -> Any:
+        """Adds empty slots at the end."""
+        ...
+
+
+class Reading(NamedTuple):
+    """What a module makes of image and text.
+
+    Attributes:
+      hidden: states at the text's tokens.
+      past: what its layers remember; its slots may outnumber the text's, as where image tokens have slots too.
+      valid: which slots are real.
+      next_position: that of the token after the last real one.
+    """
+
+    hidden: Float[Array, "b t d"]
+    past: Any
+    valid: Bool[Array, "b s"]
+    next_position: Int[Array, " b"]
+
+
+class GenerativeModule(Protocol):
+    """The methods that a family's Linen module offers to `GenerativeModel`."""
+
+    def read(self, batch: Mapping[str, Array]) -> Reading:
+        """Reads image and text; `mask_ar` says what of the text is prefix, all of it where that key is absent."""
+        ...
+
+    def extend(
+        self,
+        text: Int[Array, "b t"],
+        positions: Int[Array, "b t"],
+        mask: Bool[Array, "b t s"],
+        past: Any,
+        slot: Int[Array, ""] | int,
+    ) -> tuple[Float[Array, "b t d"], Any]:
+        """Hidden states at more text after what `past` remembers, which is written into its slots from `slot` on."""
+        ...
+
+    def logits(self, hidden: Float[Array, "*b d"]) -> Float[Array, "*b v"]:
+        """Float32 logits of the next token."""
+        ...
+
+
+class Cache(NamedTuple):
+    """What a prefilled prefix leaves behind: see `Reading`; and the next token's logits."""
+
+    past: Any
+    valid: Bool[Array, "b s"]
+    next_position: Int[Array, " b"]
+    logits: Float[Array, "b v"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GenerativeModel:
+    """A model that writes, behind the boundary of `VisionLanguageModel`, which documents the methods."""
+
+    name: str
+    config: ModelConfig
+    module: nn.Module
+    processor: Processor
+    hugging_face: Layout
+
+    def init(self, rng: PRNGKeyArray) -> Params:
+        """Fresh parameters."""
+        blank = self.processor.blank_example()
+        batch = {key: jnp.asarray(value)[None] for key, value in blank.items()}
+        # The rolled loop makes the same parameters and compiles in a fraction of the time.
+        module = self.module.clone(scan=True)
+        return dict(module.init(rng, batch, method=_read_all)["params"])
+
+    def loss(self, params: Params, batch: Batch, rng: PRNGKeyArray | None = None) -> tuple[Float[Array, ""], Metrics]:
+        """Loss = -sum(mask_loss * log p) / sum(mask_loss) over the whole batch, so every answer token weighs the same.
+
+        Logits are computed at `suffix_length` tokens from the first of `mask_loss` on, which must hold the answer.
+        """
+        batch = _on_device(batch)
+        hidden = self._apply("read", params, batch, rng=rng).hidden
+        where = jnp.argmax(batch["mask_loss"], axis=-1)[:, None] + jnp.arange(self.config.suffix_length)[None]
+        weights = jnp.take_along_axis(batch["mask_loss"], where, axis=1, mode="fill", fill_value=False)
+        targets = jnp.take_along_axis(batch["text"], where, axis=1, mode="clip")
+        hidden = jnp.take_along_axis(hidden, where[..., None] - 1, axis=1, mode="clip")
+        logits = self._apply("logits", params, hidden)
+
+        n_tokens = jnp.maximum(weights.sum(), 1).astype(jnp.float32)
+        loss = -jnp.sum(_log_probability(logits, targets), where=weights) / n_tokens
+        right = jnp.argmax(logits, axis=-1) == targets
+        accuracy = jnp.sum(right & weights).astype(jnp.float32) / n_tokens
+        return loss, {"loss": loss, "accuracy": accuracy, "n_tokens": n_tokens}
+
+    def prefill(self, params: Params, prefix: Batch) -> Cache:
+        """Reads image and prefix; the cache has one slot for each image token and each place of the text."""
+        prefix = _on_device(prefix)
+        reading = self._apply("read", params, {key: prefix[key] for key in prefix if key not in _OF_SUFFIX})
+        last = prefix["mask_input"].sum(axis=-1)[:, None, None] - 1
+        hidden = jnp.take_along_axis(reading.hidden, last, axis=1, mode="clip")[:, 0]
+        return Cache(reading.past, reading.valid, reading.next_position, self._apply("logits", params, hidden))
+
+    def score(self, params: Params, batch: Batch) -> Float[Array, "b o"]:
+        """Log-probability of each option; all options run side by side in one pass over one cached prefix."""
+        batch = _on_device(batch)
+        cache = self.prefill(params, batch)
+        options, real = batch["options"], batch["options_mask"]
+        first = _log_probability(cache.logits[:, None], options[..., 0])
+        rest = self._score_rest(params, cache, options, real)
+        log_probability = jnp.concatenate([first[..., None], rest], axis=-1)
+        total = jnp.sum(log_probability, axis=-1, where=real)
+        return jnp.where(real.any(axis=-1), total, -jnp.inf)
+
+    def _score_rest(self, params, cache: Cache, options, real) -> Float[Array, "b o a"]:
+        """Log-probability of each option's tokens after its first, which the prefix alone predicts."""
+        fed, n_batch = options[..., :-1], len(options)
+        positions = cache.next_position[:, None, None] + jnp.arange(fed.shape[-1])[None, None]
+        positions = jnp.broadcast_to(positions, fed.shape).reshape(n_batch, -1)
+        mask = options_mask(cache.valid, real[..., :-1])
+        past, slot = cache.past.grow(positions.shape[1]), cache.valid.shape[1]
+        hidden, _ = self._apply("extend", params, fed.reshape(n_batch, -1), positions, mask, past, slot)
+        logits = self._apply("logits", params, hidden)
+        return _log_probability(logits, options[..., 1:].reshape(n_batch, -1)).reshape(fed.shape)
+
+    def generate(
+        self,
+        params: Params,
+        batch: Batch,
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        rng: PRNGKeyArray | None = None,
+    ) -> Int[Array, "b n"]:
+        """Replies token by token until all have stopped; `temperature`, above 0 with `rng`, and `top_p` are static."""
+        if temperature > 0 and rng is None:
+            raise ValueError("sampling at a temperature above 0 needs rng")
+        cache = self.prefill(params, batch)
+        n_slots, pad = cache.valid.shape[1], self.processor.tokenizer.pad
+        valid = jnp.pad(cache.valid, ((0, 0), (0, max_tokens)))
+        slots = jnp.arange(valid.shape[1])[None]
+
+        def step(state):
+            index, past, logits, done, tokens = state
+            chosen = choose(logits, temperature, top_p, None if rng is None else jax.random.fold_in(rng, index))
+            token = jnp.where(done, pad, chosen)
+            slot = n_slots + index
+            mask = valid | ((slots >= n_slots) & (slots <= slot))
+            positions = (cache.next_position + index)[:, None]
+            hidden, past = self._apply("extend", params, token[:, None], positions, mask[:, None], past, slot)
+            done = done | jnp.isin(token, jnp.array(self.processor.stop_tokens, token.dtype))
+            tokens = jax.lax.dynamic_update_slice_in_dim(tokens, token[:, None], index, axis=1)
+            return index + 1, past, self._apply("logits", params, hidden[:, 0]), done, tokens
+
+        n_batch = len(cache.valid)
+        tokens = jnp.full((n_batch, max_tokens), pad, jnp.int32)
+        start = (jnp.int32(0), cache.past.grow(max_tokens), cache.logits, jnp.zeros(n_batch, bool), tokens)
+        return jax.lax.while_loop(lambda state: (state[0] < max_tokens) & ~state[3].all(), step, start)[-1]
+
+    def _apply(self, method: str, params: Params, *args, rng: PRNGKeyArray | None = None) -> Any:
+        rngs = None if rng is None else {"dropout": rng}
+        return self.module.apply({"params": params}, *args, method=method, rngs=rngs)
+
+
+def choose(logits: Float[Array, "b v"], temperature: float, top_p: float, rng: PRNGKeyArray | None) -> Int[Array, " b"]:
+    """The next token: the likeliest at temperature 0, otherwise drawn from the likeliest that hold `top_p` together."""
+    if temperature == 0 or rng is None:
+        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    logits = logits / temperature
+    if top_p < 1:
+        ordered = -jnp.sort(-logits, axis=-1)
+        before = jnp.cumsum(jax.nn.softmax(ordered, axis=-1), axis=-1) - jax.nn.softmax(ordered, axis=-1)
+        least = jnp.min(ordered, axis=-1, where=before < top_p, initial=jnp.inf, keepdims=True)
+        logits = jnp.where(logits >= least, logits, -jnp.inf)
+    return jax.random.categorical(rng, logits).astype(jnp.int32)
+
+
+def _read_all(module: Any, batch: Mapping[str, Array]) -> Float[Array, "b t v"]:
+    """Touches every parameter."""
+    return module.logits(module.read(batch).hidden)
+
+
+def _on_device(batch: Batch) -> dict[str, Array]:
+    return {key: jnp.asarray(value) for key, value in batch.items()}
+
+
+def _log_probability(logits: Float[Array, "*#b v"], tokens: Int[Array, "*#b"]) -> Float[Array, "*#b"]:
+    chosen = jnp.take_along_axis(logits, tokens[..., None], axis=-1, mode="clip")[..., 0]
+    return chosen - jax.nn.logsumexp(logits, axis=-1)

@@ -1,0 +1,150 @@
+"""How a family's parameters are called and shaped in Hugging Face's files, as data; reads and writes nothing.
+
+Each network says its own table beside its parameters (`siglip.hugging_face`, `gemma.hugging_face`), and a family joins
+those of its networks into one `Layout`. A row of a table says of a parameter and the public tensor that holds the same
+numbers:
+
+    Rule("llm/layers/attn/q_einsum/w", "model.layers.{layer}.self_attn.q_proj.weight", "(n h) d -> n d h")
+
+`{layer}` stands for each layer where ours stacks them on its first axis. The letters name axes, theirs left of the
+arrow and ours right of it: a group in brackets is one axis of theirs that ours splits, and `1` an axis that only ours
+has. Sizes come from our shape, so that a row holds for every size of the family and reads both ways.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vlmcog.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One parameter, or a part of one, and its public tensor, or a part of one.
+
+    Attributes:
+      path: ours, such as `img/head/kernel`.
+      name: theirs; with `{layer}` where ours stacks the layers on its first axis.
+      axes: `theirs -> ours` of one layer, as above; empty where they are the same.
+      index: where several tensors share a parameter, the place of this one on its first axis (after that of layers).
+      part: where several parameters share a tensor: (k, n) is the k-th of n equal parts of its first axis.
+      rows: where theirs may be padded: the number of rows on their first axis. Rows beyond ours are dropped on the way
+        in and zero on the way out.
+    """
+
+    path: str
+    name: str
+    axes: str = ""
+    index: int | None = None
+    part: tuple[int, int] | None = None
+    rows: int | None = None
+
+    def shape(self, ours: Sequence[int]) -> tuple[int, ...]:
+        """The shape of their (part of a) tensor, from that of our (part of a) parameter."""
+        groups, sizes = _groups(self.axes, ours), _sizes(self.axes, ours)
+        shape = tuple(math.prod(sizes[letter] for letter in group) for group in groups)
+        return shape if self.rows is None else (self.rows, *shape[1:])
+
+    def to_ours(self, theirs: np.ndarray, ours: Sequence[int]) -> np.ndarray:
+        """Our array, of shape `ours`, from theirs, whose shape is `self.shape(ours)`."""
+        sizes, flat, order = _sizes(self.axes, ours), *_orders(self.axes, ours)
+        if self.rows is not None:
+            theirs = theirs[: math.prod(sizes[letter] for letter in _groups(self.axes, ours)[0])]
+        split = theirs.reshape([sizes[letter] for letter in flat])
+        return split.transpose([flat.index(letter) for letter in order]).reshape(tuple(ours))
+
+    def to_theirs(self, ours: np.ndarray) -> np.ndarray:
+        """Undoes `to_ours`; padding rows are zero."""
+        sizes, flat, order = _sizes(self.axes, ours.shape), *_orders(self.axes, ours.shape)
+        split = ours.reshape([sizes[letter] for letter in order])
+        groups = _groups(self.axes, ours.shape)
+        shape = [math.prod(sizes[letter] for letter in group) for group in groups]
+        theirs = split.transpose([order.index(letter) for letter in flat]).reshape(shape)
+        missing = self.rows - shape[0] if self.rows is not None else 0
+        return np.pad(theirs, [(0, missing)] + [(0, 0)] * (theirs.ndim - 1)) if missing else theirs
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """All that ties a model to Hugging Face's format.
+
+    Attributes:
+      rules: a row for every parameter, in the names that the public checkpoints bear; written in these names too.
+      config: what `config.json` says of the model.
+      renames: (pattern, replacement) pairs, applied in order to the names in a file, for those that other versions of
+        transformers wrote.
+      tied: names that some files hold beside the tensor whose copy they are: {copy: original}.
+      unused: patterns of tensors that the family never reads, such as buffers.
+    """
+
+    rules: tuple[Rule, ...]
+    config: Mapping[str, Any]
+    renames: tuple[tuple[str, str], ...] = ()
+    tied: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+
+    def canonical(self, name: str) -> str:
+        """The name that `rules` uses for a name found in a file."""
+        for pattern, replacement in self.renames:
+            name = re.sub(pattern, replacement, name)
+        return name
+
+
+def read_config(config: Mapping[str, Any], key: str, *, default: Any = None) -> Any:
+    """The value at a dotted key of a `config.json`.
+
+    Raises:
+      UserError: the key is absent and has no default.
+    """
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if value is None and default is None:
+        raise UserError(f"config.json lacks {key}; use the config.json that came with the checkpoint")
+    return default if value is None else value
+
+
+def expect_config(config: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Checks what vlmcog builds in one way only, by dotted key; an absent key is taken to be as wanted.
+
+    Raises:
+      UserError: a value differs.
+    """
+    for key, value in wanted.items():
+        found = read_config(config, key, default=value)
+        if found != value:
+            raise UserError(f"config.json: {key} is {found!r}, which vlmcog doesn't build; it builds {value!r}")
+
+
+def within(rules: Sequence[Rule], path: str, name: str) -> list[Rule]:
+    """The rules of a network inside a family: `path` before each of ours, `name` before each of theirs."""
+    return [dataclasses.replace(rule, path=path + rule.path, name=name + rule.name) for rule in rules]
+
+
+def _split(axes: str, ours: Sequence[int]) -> tuple[str, list[str]]:
+    """Their side of a rule, and our side's letters; without a rule, one letter an axis on both."""
+    if axes:
+        theirs, _, mine = axes.partition("->")
+        return theirs, mine.split()
+    letters = [chr(ord("a") + index) for index in range(len(ours))]
+    return " ".join(letters), letters
+
+
+def _groups(axes: str, ours: Sequence[int]) -> list[list[str]]:
+    theirs, _ = _split(axes, ours)
+    return [match.strip("()").split() for match in re.findall(r"\([^)]*\)|\S+", theirs)]
+
+
+def _sizes(axes: str, ours: Sequence[int]) -> dict[str, int]:
+    _, mine = _split(axes, ours)
+    return dict(zip(mine, ours, strict=True))
+
+
+def _orders(axes: str, ours: Sequence[int]) -> tuple[list[str], list[str]]:
+    """The letters in their order and in ours."""
+    flat = [letter for group in _groups(axes, ours) for letter in group]
+    return flat, [letter for letter in _split(axes, ours)[1] if letter != "1"]
