@@ -3,6 +3,7 @@
 import csv
 import os
 import pathlib
+import signal
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -21,6 +22,14 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 hypothesis.settings.register_profile("shared_machine", deadline=None)
 hypothesis.settings.load_profile("shared_machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible():
+    """What a shell starts in the background ignores the keyboard, and so would what these tests start or do."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def _test_data(name: str) -> pathlib.Path:

@@ -41,14 +41,6 @@ SMALL = {
 SECONDS = 900  # on a busy machine; alone, a run takes some ten
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _interruptible():
-    """What a shell starts in the background ignores the keyboard, and so would the runs that these tests start."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")

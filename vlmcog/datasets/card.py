@@ -1,5 +1,6 @@
 """A dataset's card: what it is, how it was made and how to read it, in the Markdown that dataset hosts show."""
 
+import inspect
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -68,13 +69,13 @@ def _reading(spec: DatasetSpec) -> str:
 
 
 def _fields() -> str:
-    lines = (Trial.__doc__ or "").partition("Attributes:")[2].splitlines()
+    lines = inspect.cleandoc(Trial.__doc__ or "").partition("Attributes:")[2].splitlines()
     fields = " ".join(line.strip() if not _starts_field(line) else f"\n- {line.strip()}" for line in lines)
     return fields.strip()
 
 
 def _starts_field(line: str) -> bool:
-    return line.startswith("      ") and not line.startswith("       ")
+    return line.startswith("  ") and not line.startswith("   ")
 
 
 def _making(spec: DatasetSpec, info: Any) -> dict[str, Any]:
