@@ -4,9 +4,10 @@
 
 For each kind of static scene (`whole_`: with the block that the question takes away) it prints, by equilibrium margin
 in block sides, how many scenes rest (no block moves by more than `RESTING` sides), lean (some do, and none falls: they
-settle against a neighbour) and fall in the simulation. The two disagree where a scene falls that forces could hold, or
-rests that none could hold. Scenes are as samplers propose them, redrawn only where blocks are inside each other;
-`near_edge` are towers evenly in +-0.15 sides.
+settle against a neighbour) and fall in the simulation. The two disagree where a scene rests that no forces could hold,
+or falls that forces could hold without friction. Where forces could hold it by friction alone, they exist, and whether
+they arise depends on how the scene was built: such falls "slip". Scenes are as samplers propose
+them, redrawn only where blocks are inside each other; `near_edge` are towers evenly in +-0.15 sides.
 Ends with status 1 if they disagree anywhere in scenes whose margin is `UNAMBIGUOUS` or more from zero. Of each kind
 `--labels` scenes are labelled, too, to see the share that is refused.
 """
@@ -33,8 +34,11 @@ from vlmcog.scenes.scene import Block
 from vlmcog.scenes.statics import column_margin
 from vlmcog.scenes.truth import RESTING, UNAMBIGUOUS, label
 
-EDGES = (-0.1, -UNAMBIGUOUS, -0.01, 0.0, 0.01, UNAMBIGUOUS, 0.1)
+EDGES = (-0.1, -0.05, -UNAMBIGUOUS, -0.01, 0.0, 0.01, UNAMBIGUOUS, 0.05, 0.1)
 EXAMPLES = 8
+MOVING = ("gates",)
+
+_EDGE = EDGES.index(0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Verdict:
       index: the scene's number.
       redrawn: how many scenes before it had blocks inside each other.
       held: how many of EDGES its margin reaches, by the linear program.
+      held_smooth: the same without friction, where the scene falls and friction could hold it.
       motion: what moves in the simulation, until the first falls.
       refused: whether it has no label; None where it was not asked.
     """
@@ -52,6 +57,7 @@ class Verdict:
     index: int
     redrawn: int
     held: int
+    held_smooth: int | None
     motion: Motion
     refused: bool | None
 
@@ -64,13 +70,21 @@ class Verdict:
 
     @property
     def disagrees(self) -> bool:
-        """Whether the scene falls and could rest, or rests and could not."""
-        return self.shows == ("falls" if self.held > EDGES.index(0.0) else "rests")
+        """Whether the scene falls and could rest without friction, or rests and could not with it."""
+        if self.held_smooth is not None:
+            return self.held_smooth > _EDGE
+        return self.shows == "rests" and self.held <= _EDGE
+
+    @property
+    def slips(self) -> bool:
+        """Whether the scene falls, and friction alone could hold it."""
+        return self.held_smooth is not None and self.held_smooth <= _EDGE
 
     @property
     def is_ambiguous(self) -> bool:
         """Whether the margin is less than UNAMBIGUOUS from zero."""
-        return EDGES.index(-UNAMBIGUOUS) < self.held <= EDGES.index(UNAMBIGUOUS)
+        held = self.held if self.held_smooth is None else self.held_smooth
+        return EDGES.index(-UNAMBIGUOUS) < held <= EDGES.index(UNAMBIGUOUS)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -105,8 +119,12 @@ def table(kind: str, verdicts: Sequence[Verdict]) -> str:
     bins = collections.defaultdict(list)
     for verdict in verdicts:
         bins[verdict.held].append(verdict)
-    lines = [f"\n{kind}, {len(verdicts)} scenes", "", "| margin | scenes | rest | lean | fall | disagree | ambiguous |"]
-    lines += ["|---|---|---|---|---|---|---|"]
+    lines = [
+        f"\n{kind}, {len(verdicts)} scenes",
+        "",
+        "| margin | scenes | rest | lean | fall | slip | disagree | ambiguous |",
+    ]
+    lines += ["|---|---|---|---|---|---|---|---|"]
     lines += [_row(held, bins[held]) for held in range(len(EDGES) + 1)]
     wrong = [verdict.index for verdict in verdicts if verdict.disagrees and not verdict.is_ambiguous]
     lines += ["", f"disagree at {UNAMBIGUOUS} or more from zero: {len(wrong)} {wrong[:EXAMPLES] or ''}"]
@@ -121,7 +139,8 @@ def table(kind: str, verdicts: Sequence[Verdict]) -> str:
 def _row(held: int, verdicts: Sequence[Verdict]) -> str:
     bounds = ("below", *map(str, EDGES), "above")
     shown = collections.Counter(verdict.shows for verdict in verdicts)
-    counts = [len(verdicts), shown["rests"], shown["leans"], shown["falls"], sum(v.disagrees for v in verdicts)]
+    counts = [len(verdicts), shown["rests"], shown["leans"], shown["falls"]]
+    counts += [sum(verdict.slips for verdict in verdicts), sum(verdict.disagrees for verdict in verdicts)]
     ambiguous = "yes" if EDGES.index(-UNAMBIGUOUS) < held <= EDGES.index(UNAMBIGUOUS) else ""
     return f"| {bounds[held]} to {bounds[held + 1]} | {' | '.join(map(str, counts))} | {ambiguous} |"
 
@@ -133,8 +152,10 @@ def _judge(kind: str, seed: int, labels: int, index: int) -> Verdict:
         redrawn, proposal = redrawn + 1, PROPOSERS[kind](rng)
     standing = [block for place, block in enumerate(proposal.blocks) if place != proposal.removed]
     motion = simulate(standing, stop_at_first=True)
+    held = levels_held(standing, EDGES)
+    held_smooth = levels_held(standing, EDGES, friction=0.0) if any(motion.fell) and held > _EDGE else None
     refused = label(proposal.blocks, rng, removed=proposal.removed) is None if index < labels else None
-    return Verdict(index, redrawn, levels_held(standing, EDGES), motion, refused)
+    return Verdict(index, redrawn, held, held_smooth, motion, refused)
 
 
 def near_edge_tower(rng: np.random.Generator) -> Proposal:
@@ -164,10 +185,10 @@ def _whole(kind: Kind, rng: np.random.Generator) -> Proposal:
     return dataclasses.replace(_sampled(kind, rng), removed=None)
 
 
-REMOVALS = ("heaps", "pyramids")
+REMOVALS = ("heaps", "pyramids", "walls")
 PROPOSERS: dict[str, Callable[[np.random.Generator], Proposal]] = {
     "near_edge": near_edge_tower,
-    **{name: functools.partial(_sampled, kind) for name, kind in KINDS.items()},
+    **{name: functools.partial(_sampled, kind) for name, kind in KINDS.items() if name not in MOVING},
     **{f"whole_{name}": functools.partial(_whole, KINDS[name]) for name in REMOVALS},
 }
 

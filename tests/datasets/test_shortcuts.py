@@ -67,6 +67,21 @@ def test_cue_that_scenes_lack_is_left_out():
     assert [baseline.name for baseline in shortcut_baselines(train, test)] == [SIZE, COLOURS, PIXELS, FEATURES]
 
 
+def test_each_task_is_audited_by_itself():
+    """Of two questions about the same pictures, one is given away and its opposite as well: not half of both."""
+    train, test = (
+        [
+            dataclasses.replace(trial, task=task, answer=abs(trial.answer - opposite))
+            for trial in _trials(count, SIZE, seed)
+            for task, opposite in (("one", 0), ("other", 1))
+        ]
+        for count, seed in ((100, 0), (100, 1))
+    )
+    found = {baseline.task: baseline for baseline in shortcut_baselines(train, test) if baseline.name == SIZE}
+    assert list(found) == ["one", "other"]
+    assert min(baseline.accuracy for baseline in found.values()) > 0.95
+
+
 @pytest.mark.parametrize("changes", [{"options": ("0", "1", "2")}, {"answer": NO_ANSWER}])
 def test_other_questions_are_refused(changes):
     trials = [dataclasses.replace(trial, **changes) for trial in _trials(10, SIZE, 0)]

@@ -156,9 +156,11 @@ def _shortcuts(args: argparse.Namespace) -> None:
     train, test = (load(spec, split, args.data_dir, tasks=tasks) for split in ("train", "test"))
     print(f"{spec}: logistic regression on {len(train)} training trials, {len(test)} test trials")
     baselines = shortcuts.shortcut_baselines(train, test)
-    for baseline in baselines:
-        interval = baseline.interval
-        print(f"  {baseline.name:30} {baseline.accuracy:.3f}  [{interval.low:.3f}, {interval.high:.3f}]")
+    for task, of_task in itertools.groupby(baselines, lambda baseline: baseline.task):
+        print(f"  {task}")
+        for baseline in of_task:
+            interval = baseline.interval
+            print(f"    {baseline.name:30} {baseline.accuracy:.3f}  [{interval.low:.3f}, {interval.high:.3f}]")
     if args.limit is not None:
         shortcuts.check(spec, baselines, args.limit)
 

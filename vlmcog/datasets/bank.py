@@ -109,8 +109,8 @@ def read_bank(path: str | os.PathLike[str]) -> Bank:
 
 def _names(labelled: LabelledScene, palette: list[str], count: int) -> list[int]:
     names = [
-        NO_NAME if block.fixed or block.colour_name not in palette else palette.index(block.colour_name)
-        for block in labelled.scene.blocks
+        NO_NAME if body.fixed or body.colour_name not in palette else palette.index(body.colour_name)
+        for body in (*labelled.scene.blocks, *labelled.scene.drawn)
     ]
     return names + [NO_NAME] * (count - len(names))
 

@@ -165,7 +165,12 @@ def _shortcut_rows(spec: DatasetSpec, data_dir: str | os.PathLike[str] | None) -
     except UserError as error:
         return {"audit": [], "no_audit": str(error)}
     rows = [
-        {"name": one.name, "accuracy": one.accuracy, "low": one.interval.low, "high": one.interval.high}
+        {"name": _audited(one, tasks), "accuracy": one.accuracy, "low": one.interval.low, "high": one.interval.high}
         for one in baselines
     ]
     return {"audit": [row for row in rows if not math.isnan(row["accuracy"])], "no_audit": ""}
+
+
+def _audited(shortcut: shortcuts.Shortcut, tasks: Sequence[str]) -> str:
+    """The cue, and the task where there are several."""
+    return shortcut.name if len(tasks) == 1 else f"{shortcut.task.replace('_', ' ')}: {shortcut.name}"

@@ -4,13 +4,17 @@ import importlib
 
 SYNTHETIC = {  # made from scenes; configured by look, split size and options
     "cubeworld_towers": "CubeworldTowers",
+    "cubeworld_mixed": "CubeworldMixed",
     "cubeworld_pyramids": "CubeworldPyramids",
+    "cubeworld_walls": "CubeworldWalls",
     "cubeworld_heaps": "CubeworldHeaps",
     "cubeworld_tops": "CubeworldTops",
     "cubeworld_sides": "CubeworldSides",
     "cubeworld_counterweights": "CubeworldCounterweights",
+    "cubeworld_boards": "CubeworldBoards",
     "cubeworld_pairs": "CubeworldPairs",
     "cubeworld_minimal": "CubeworldMinimal",
+    "cubeworld_gates": "CubeworldGates",
 }
 PUBLIC = {  # read from a public release; one configuration
     "lerer_towers": "LererTowers",

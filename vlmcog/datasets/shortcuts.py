@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from PIL import Image
 
 from vlmcog.datasets import chunks, registry
@@ -29,11 +29,12 @@ _FEATURE_SIDE = _PATCH + _STRIDE * (4 * _CELLS - 1)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Shortcut:
-    """Logistic regression on one cue: P(option 1) of each test trial, and whether its answer is right."""
+    """Logistic regression on one cue: P(option 1) of each test trial of a task, and whether its answer is right."""
 
     name: str
     correct: Bool[np.ndarray, " n"]
     probability: Float[np.ndarray, " n"]
+    task: str = ""
 
     @property
     def accuracy(self) -> float:
@@ -47,7 +48,7 @@ class Shortcut:
 
 
 def shortcut_baselines(train: Iterable[Trial], test: Iterable[Trial]) -> list[Shortcut]:
-    """Fits a logistic regression to each cue of the training trials and answers the test trials.
+    """Fits a logistic regression to each cue of the training trials and answers the test trials, task by task.
 
     The cues: the number of blocks and the height; the lean, as the offset of the top block (where the scenes have
     one); the picture's colours, as a histogram that knows no places; the pixels at 32 px; the responses of random
@@ -58,14 +59,8 @@ def shortcut_baselines(train: Iterable[Trial], test: Iterable[Trial]) -> list[Sh
       UserError: the trials aren't yes/no questions, or the training trials have one answer only.
     """
     # By name: which trials choose the penalty must not hang on the order in which they lie.
-    (seen, truths), (new, answers) = _tables(sorted(train, key=lambda trial: trial.item)), _tables(test)
-    if len(np.unique(truths)) < 2:
-        raise UserError("every answer of the training trials is the same; shortcuts need both, so build a larger set")
-    return [
-        _baseline(name, seen[name], truths, new[name], answers)
-        for name in CUES
-        if np.isfinite(seen[name]).all() and np.isfinite(new[name]).all()
-    ]
+    seen, new = _tables(sorted(train, key=lambda trial: trial.item)), _tables(test)
+    return [baseline for task, table in new.items() for baseline in _baselines(task, seen[task], table)]
 
 
 def check(spec: DatasetSpec, baselines: Sequence[Shortcut], limit: float) -> None:
@@ -75,7 +70,7 @@ def check(spec: DatasetSpec, baselines: Sequence[Shortcut], limit: float) -> Non
         interval = worst.interval
         raise UserError(
             f"{spec}: shortcut {worst.name!r} answers {worst.accuracy:.3f} [{interval.low:.3f}, {interval.high:.3f}] "
-            f"of the test trials right, over the limit {limit}; raise the limit or choose another set"
+            f"of the test trials of {worst.task} right, over the limit {limit}; raise the limit or choose another set"
         )
 
 
@@ -157,21 +152,41 @@ CUES: dict[str, tuple[Callable[[Trial], Any], tuple[float, ...]]] = {
 }
 
 
-def _tables(source: Iterable[Trial]) -> tuple[dict[str, Float[np.ndarray, "n c"]], np.ndarray]:
-    """Every cue of every trial, and the answers, in one pass: pictures needn't stay in memory."""
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in CUES}
-    answers = []
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Table:
+    """Every cue of every trial of a task, and the answers."""
+
+    cues: dict[str, Float[np.ndarray, "n c"]]
+    answers: Int[np.ndarray, " n"]
+
+
+def _tables(source: Iterable[Trial]) -> dict[str, _Table]:
+    """The tables by task, in one pass: pictures needn't stay in memory."""
+    rows: dict[str, list[tuple[dict[str, np.ndarray], int]]] = {}
     for trial in source:
         _check_binary(trial)
-        answers.append(trial.answer)
-        for name, (cue, _) in CUES.items():
-            rows[name].append(np.asarray(cue(trial), np.float32))
-    return {name: np.stack(values) for name, values in rows.items()}, np.array(answers)
+        cues = {name: np.asarray(cue(trial), np.float32) for name, (cue, _) in CUES.items()}
+        rows.setdefault(trial.task, []).append((cues, trial.answer))
+    return {
+        task: _Table({name: np.stack([cues[name] for cues, _ in of]) for name in CUES}, np.array([a for _, a in of]))
+        for task, of in sorted(rows.items())
+    }
 
 
-def _baseline(name: str, seen: np.ndarray, truths: np.ndarray, new: np.ndarray, answers: np.ndarray) -> Shortcut:
-    probability = _fit(seen, truths, CUES[name][1]).predict_proba(new)[:, 1]
-    return Shortcut(name, (probability > 0.5) == answers, probability)
+def _baselines(task: str, train: _Table, test: _Table) -> list[Shortcut]:
+    if len(np.unique(train.answers)) < 2:
+        raise UserError("every answer of the training trials is the same; shortcuts need both, so build a larger set")
+    return [
+        _baseline(task, name, train, test)
+        for name in CUES
+        if np.isfinite(train.cues[name]).all() and np.isfinite(test.cues[name]).all()
+    ]
+
+
+def _baseline(task: str, name: str, train: _Table, test: _Table) -> Shortcut:
+    regression = _fit(train.cues[name], train.answers, CUES[name][1])
+    probability = regression.predict_proba(test.cues[name])[:, 1]
+    return Shortcut(name, (probability > 0.5) == test.answers, probability, task)
 
 
 def _fit(cues: np.ndarray, truths: np.ndarray, strengths: tuple[float, ...]):

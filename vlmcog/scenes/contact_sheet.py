@@ -54,5 +54,8 @@ def caption(labelled: LabelledScene) -> str:
     fell, outcome = sum(labelled.outcome.fell), labelled.outcome
     if outcome.removed is not None:
         return f"red away: {fell} of {len(outcome.fell) - 1} fall{'s' if fell == 1 else ''}"
+    if outcome.clearances is not None:
+        through, alone = ("through" if clearance > 0 else "missed" for clearance in outcome.clearances)
+        return f"{through}; {alone} alone"
     margin = "" if outcome.margin is None else f", margin {outcome.margin:+.2f}"
     return f"{'falls' if fell else 'stands'}{margin}"

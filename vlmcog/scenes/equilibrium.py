@@ -129,9 +129,20 @@ def equilibrium_margin(blocks: Sequence[Block], *, tolerance: float = 0.005, fri
 
 
 def levels_held(blocks: Sequence[Block], levels: Sequence[float], *, friction: float = FRICTION) -> int:
-    """Returns how many of these rising levels the equilibrium margin reaches: to know only that is cheaper."""
+    """Returns how many of these rising levels the equilibrium margin reaches: to know only that is cheaper.
+
+    Most scenes reach none or all of them, so that the ends are tried first.
+    """
     touching = contacts(blocks)
-    return bisect.bisect_left(levels, True, key=lambda level: not _balances(blocks, touching, -level, friction))
+
+    def is_lost(level: float) -> bool:
+        return not _balances(blocks, touching, -level, friction)
+
+    if is_lost(levels[0]):
+        return 0
+    if not is_lost(levels[-1]):
+        return len(levels)
+    return bisect.bisect_left(levels, True, key=is_lost)
 
 
 def contacts(blocks: Sequence[Block]) -> list[Contact]:

@@ -17,14 +17,17 @@ import numpy as np
 
 from vlmcog.errors import UserError, did_you_mean
 from vlmcog.progress import Progress
+from vlmcog.scenes.boards import BOARDS
 from vlmcog.scenes.controls import MINIMAL, PAIRS
 from vlmcog.scenes.counterweights import COUNTERWEIGHTS
 from vlmcog.scenes.framing import back_off
+from vlmcog.scenes.gates import GATES
 from vlmcog.scenes.geometry import corners
 from vlmcog.scenes.heaps import HEAPS
 from vlmcog.scenes.kind import Kind, Proposal
 from vlmcog.scenes.labelled import LabelledScene, Outcome
 from vlmcog.scenes.looks import Look, dress, get_look
+from vlmcog.scenes.mixed import MIXED
 from vlmcog.scenes.physics import fallen
 from vlmcog.scenes.pyramids import PYRAMIDS
 from vlmcog.scenes.scene import Scene
@@ -32,17 +35,22 @@ from vlmcog.scenes.sides import SIDES
 from vlmcog.scenes.tops import TOPS
 from vlmcog.scenes.towers import TOWERS
 from vlmcog.scenes.truth import counterfactuals, label
+from vlmcog.scenes.walls import WALLS
 
 SPLITS = ("train", "validation", "test")
 KINDS: dict[str, Kind] = {  # a new kind is a file with its sampler and one line here
     "towers": TOWERS,
+    "mixed": MIXED,
     "pyramids": PYRAMIDS,
+    "walls": WALLS,
     "heaps": HEAPS,
     "tops": TOPS,
     "sides": SIDES,
     "counterweights": COUNTERWEIGHTS,
+    "boards": BOARDS,
     "pairs": PAIRS,
     "minimal": MINIMAL,
+    "gates": GATES,
 }
 
 _MOST_PROPOSALS = 20_000
@@ -159,8 +167,8 @@ def _dress_all(kind: Kind, proposals: Sequence[Proposal], look: Look, rng: np.ra
     """Dresses the first of a group; the others have its colours, light and camera."""
     first = proposals[0]
     scene = dress(kind.scene_kind, first.blocks, look, rng, named=first.named, drawn=first.drawn)
-    if kind.camera is not None:
-        scene = dataclasses.replace(scene, camera=kind.camera(scene.camera, (*first.blocks, *first.drawn)))
+    if kind.finish is not None:
+        scene = kind.finish(scene)
     if kind.members > 1:
         points = np.concatenate([corners(block) for proposal in proposals for block in proposal.blocks])
         scene = dataclasses.replace(scene, camera=back_off(scene.camera, points))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from vlmcog.scenes.labelled import Outcome
-from vlmcog.scenes.scene import Block, Camera
+from vlmcog.scenes.scene import Block, Scene
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Kind:
       screened: a first simulation passes over proposals with another truth than the wanted one; for samplers that
         can't aim.
       counterfactuals: whether outcomes say what would fall without each block.
-      camera: the camera instead of the look's, from that one, the blocks and what is drawn.
+      finish: what is done to a scene after it is dressed.
       members: scenes in a group; items `members * k` and following are one group.
       obstacle: why scenes of a size and truth are impossible, else None.
     """
@@ -70,6 +70,6 @@ class Kind:
     truth: Callable[[Outcome, int], int] = lambda outcome, size: any_falls(outcome)
     screened: bool = False
     counterfactuals: bool = False
-    camera: Callable[[Camera, Sequence[Block]], Camera] | None = None
+    finish: Callable[[Scene], Scene] | None = None
     members: int = 1
     obstacle: Callable[[int, int], str | None] = no_obstacle

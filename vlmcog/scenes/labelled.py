@@ -20,6 +20,8 @@ class Outcome:
       fall_time: seconds until then.
       without: `without[i][j]` says whether block j would fall if block i were taken away.
       equilibrium: whether contact forces exist that keep the scene at rest, by linear programming.
+      clearances: of a ball that rolls to a gate, as it was and without the other ball: how far from a post it goes
+        through, in diameters, negative where it is stopped (see `collisions.py`).
     """
 
     fell: tuple[bool, ...]
@@ -30,6 +32,7 @@ class Outcome:
     fall_time: float | None = None
     without: tuple[tuple[bool, ...], ...] | None = None
     equilibrium: bool | None = None
+    clearances: tuple[float, float] | None = None
 
     def to_json(self) -> str:
         """Returns one line of JSON that `from_json` turns into an equal outcome."""
@@ -40,7 +43,8 @@ class Outcome:
         """Reads what `to_json` wrote; raises TypeError where a field is missing or unknown."""
         fields = json.loads(text)
         without = fields["without"] and tuple(tuple(row) for row in fields["without"])
-        return cls(**{**fields, "fell": tuple(fields["fell"]), "without": without})
+        clearances = fields["clearances"] and tuple(fields["clearances"])
+        return cls(**{**fields, "fell": tuple(fields["fell"]), "without": without, "clearances": clearances})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,8 +1,11 @@
 """The tasks, by name: a new task is one file and one line here."""
 
 from vlmcog.errors import UserError, did_you_mean
+from vlmcog.tasks.boards import BOARD_TIPS
 from vlmcog.tasks.counterweights import BEAM_FALLS
+from vlmcog.tasks.gates import GATE_PASSED, GATE_PASSED_ALONE
 from vlmcog.tasks.heaps import RED_BRICK_ANY, RED_BRICK_COUNT, RED_BRICK_RESPONSIBLE
+from vlmcog.tasks.mixed import MIXED_TOWER_FALLS
 from vlmcog.tasks.pyramids import RED_BLOCK_ANY, RED_BLOCK_COUNT
 from vlmcog.tasks.sides import SIDE_FALLS
 from vlmcog.tasks.task import Task
@@ -21,6 +24,10 @@ TASKS: dict[str, Task] = {
         TOP_FALLS,
         SIDE_FALLS,
         BEAM_FALLS,
+        BOARD_TIPS,
+        MIXED_TOWER_FALLS,
+        GATE_PASSED,
+        GATE_PASSED_ALONE,
     )
 }
 
