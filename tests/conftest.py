@@ -1,6 +1,5 @@
 """Hostile settings for every test: fake devices, strict dtype and rank promotion, checked shapes, no warnings."""
 
-import csv
 import os
 import pathlib
 import signal
@@ -10,10 +9,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import hypothesis
 import jax
-import numpy as np
+import made_up_releases
 import pytest
 from jaxtyping import install_import_hook
-from PIL import Image
 
 ARRAY_MODULES = ("attention", "gemma", "generative", "layers", "paligemma", "processor", "products", "siglip")
 install_import_hook([f"vlmcog.models.{module}" for module in ARRAY_MODULES], "shape_checker.check")
@@ -52,29 +50,21 @@ def big_vision_tiny() -> pathlib.Path:
     return _test_data("big_vision_tiny")
 
 
-MADE_UP_ITEMS = ("3", "7", "20", "111")
-MADE_UP_PEOPLE = 5
+@pytest.fixture
+def made_up_release(tmp_path) -> pathlib.Path:
+    """Made-up pictures and judgments in the layout of lsbuschoff/multimodal."""
+    made_up_releases.write_multimodal(tmp_path / "made_up_release")
+    return tmp_path / "made_up_release"
+
+
+@pytest.fixture(scope="session")
+def physion_release() -> pathlib.Path:
+    """A checkout, or a sample, of Physion's public human judgments."""
+    return _test_data("physion")
 
 
 @pytest.fixture
-def made_up_release(tmp_path) -> pathlib.Path:
-    """Made-up photographs (noise) and judgments (random) in the public release's layout, to run without it."""
-    rng = np.random.default_rng(0)
-    root = tmp_path / "made_up_release"
-    photos = root / "eval/images/lerer100"
-    photos.mkdir(parents=True)
-    (root / "data").mkdir()
-    results = [["Image", "Experiment", "GT", "MODEL", "", ""]]
-    results += [[item, experiment, "White", "Beige", "", ""] for experiment in "12" for item in MADE_UP_ITEMS]
-    blocks = []
-    for index, item in enumerate(MADE_UP_ITEMS):
-        results.append([item, "3", index % 2, 1, "", ""])
-        blocks.append([item, *range(13), 2, 1, 4 * (index > 0), 3 * (index > 1), index % 2])
-        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(photos / f"{item}.png")
-    humans = [["", *range(MADE_UP_PEOPLE)]]
-    humans += [[row, *rng.integers(0, 2, MADE_UP_PEOPLE).astype(float)] for row in range(len(MADE_UP_ITEMS))]
-    for name, rows in {"LERER_RESULTS_NEW": results, "tower_human_data": humans}.items():
-        with (root / f"data/{name}.csv").open("w", newline="") as file:
-            csv.writer(file).writerows(rows)
-    (root / "eval/blocks_metadata.txt").write_text("\n".join(" ".join(map(str, row)) for row in blocks) + "\n\n")
-    return root
+def made_up_physion(tmp_path) -> pathlib.Path:
+    """Made-up frames and shares of people in the layout of Physion's release."""
+    made_up_releases.write_physion(tmp_path / "made_up_physion")
+    return tmp_path / "made_up_physion"

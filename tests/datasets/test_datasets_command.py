@@ -7,7 +7,7 @@ import pytest
 
 from vlmcog.datasets.__main__ import main
 from vlmcog.datasets.read import load
-from vlmcog.datasets.registry import SYNTHETIC
+from vlmcog.datasets.registry import PUBLIC, SYNTHETIC
 from vlmcog.errors import UserError
 from vlmcog.scenes.looks import LOOKS
 
@@ -29,7 +29,7 @@ def test_list_shows_what_is_built(tmp_path, quick_renderer, made_up_release, cap
     main(["list", "--data_dir", str(tmp_path)])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("built")] == ["lerer_towers", SPEC]
-    assert sum(line.startswith("-") for line in lines) == len(SYNTHETIC) * len(LOOKS) * 2
+    assert sum(line.startswith("-") for line in lines) == len(SYNTHETIC) * len(LOOKS) * 2 + len(PUBLIC) - 1
 
 
 def test_shortcuts_are_printed_with_intervals(tmp_path, quick_renderer, capsys):

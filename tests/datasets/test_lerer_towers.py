@@ -15,11 +15,11 @@ from vlmcog.humans import lerer
 def _assert_holds(source, release):
     expected = lerer.read(release)
     trials = {trial.item: trial for trial in source}
-    assert len(source) == len(trials) == len(expected.photos)
-    for photo in expected.photos:
+    assert len(source) == len(trials) == len(expected.stimuli)
+    for photo in expected.stimuli:
         trial = trials[photo.item]
         np.testing.assert_array_equal(trial.image, photo.image)
-        assert (trial.answer, trial.n_blocks) == (photo.fell, photo.n_blocks)
+        assert (trial.answer, trial.n_blocks) == (photo.answer, photo.n_blocks)
         assert (trial.task, trial.options) == ("tower_falls", ("no", "yes"))
     tables = (source.judgments(), expected.judgments)
     one, other = (table.sort_values(["participant", "item"], ignore_index=True) for table in tables)

@@ -52,9 +52,9 @@ def _check_against_independent(release: pathlib.Path) -> pd.DataFrame:
 def test_made_up_release_is_read_as_written(made_up_release):
     ours = _check_against_independent(made_up_release)
     assert len(ours) == 4 * 5
-    photos = lerer.read(made_up_release).photos
+    photos = lerer.read(made_up_release).stimuli
     assert [photo.item for photo in photos] == ["3", "7", "20", "111"]
-    assert [photo.fell for photo in photos] == [0, 1, 0, 1]
+    assert [photo.answer for photo in photos] == [0, 1, 0, 1]
     assert [photo.n_blocks for photo in photos] == [2, 3, 4, 4]
     for photo in photos:
         expected = Image.open(made_up_release / f"eval/images/lerer100/{photo.item}.png")
@@ -66,7 +66,7 @@ def test_sample_holds_every_judgment_of_the_right_photograph(release):
     assert ours.item.nunique() == 40
     assert ours.participant.nunique() == 107
     assert len(ours) == 4280
-    truths = {photo.item: photo.fell for photo in lerer.read(release).photos}
+    truths = {photo.item: photo.answer for photo in lerer.read(release).stimuli}
     assert (ours.item.map(truths) == ours.GT).all()
     right = ours.response == ours.GT
     print(f"mean human accuracy on {ours.item.nunique()} photographs: {right.mean():.4f}")

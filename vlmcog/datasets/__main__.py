@@ -23,14 +23,17 @@ Datasets of images, questions, truths and human judgments, made without TensorFl
 A dataset is named NAME/CONFIG. The synthetic sets cubeworld_towers and cubeworld_pyramids have the configs
 LOOK_SIZE, LOOK being cubeworld or wooden and SIZE small or large, and a suffix for each option that isn't at its
 default (-size224 -train8000 -validation500 -test1000 -seed0); the flags of `build` write the suffixes for you.
-lerer_towers, photographs with the judgments of 107 people, is read from a checkout of the public release
-https://github.com/lsbuschoff/multimodal and has no config."""
+The public sets have no config. lerer_towers, jenga, michotte and agents are read from a checkout of the release
+https://github.com/lsbuschoff/multimodal, and physion from one of
+https://github.com/cogtoolslab/physics-benchmarking-neurips2021 and a folder with a frame of each clip: STIM_ID.png, or
+the first picture of a folder STIM_ID."""
 
 EXAMPLES = """\
 examples:
   python -m vlmcog.datasets list
   python -m vlmcog.datasets build cubeworld_towers/cubeworld_small --size 64 --train 4000
   python -m vlmcog.datasets build lerer_towers --release ~/multimodal
+  python -m vlmcog.datasets build physion --release ~/physics-benchmarking-neurips2021 --frames ~/physion_frames
   python -m vlmcog.datasets shortcuts cubeworld_towers/cubeworld_small-size64-train4000"""
 
 
@@ -69,7 +72,9 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.add_argument("name", metavar="NAME[/CONFIG]", help="the dataset; the CONFIG is cubeworld_small by default")
     _add_data_dir(parser)
-    parser.add_argument("--release", type=pathlib.Path, metavar="CHECKOUT", help="the public release, for lerer_towers")
+    parser.add_argument("--release", type=pathlib.Path, metavar="CHECKOUT", help="the release, for a public set")
+    text = "pictures of the clips, for physion; the release's folder frames by default"
+    parser.add_argument("--frames", type=pathlib.Path, metavar="FOLDER", help=text)
     for suffix, field in SUFFIXES.items():
         text = f"{OPTION_HELP[suffix]}; {getattr(DatasetSpec, field)} by default"
         parser.add_argument(f"--{suffix}", dest=field, type=int, metavar="N", help=text)
@@ -132,6 +137,7 @@ def _build(args: argparse.Namespace) -> None:
         dataclasses.replace(parse(args.name), **given),
         args.data_dir,
         release=args.release,
+        frames=args.frames,
         workers=args.workers,
         beam=beam or (),
         shortcut_limit=args.shortcut_limit,

@@ -19,7 +19,6 @@ from vlmcog.datasets import registry, shortcuts, workers
 from vlmcog.datasets.location import build_command, dataset_dir, is_built
 from vlmcog.datasets.specs import SPLITS, DatasetSpec, parse
 from vlmcog.errors import UserError
-from vlmcog.humans import lerer
 
 
 def build(
@@ -27,6 +26,7 @@ def build(
     data_dir: str | os.PathLike[str] | None = None,
     *,
     release: str | os.PathLike[str] | None = None,
+    frames: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     beam: Sequence[str] = (),
     shortcut_limit: float | None = None,
@@ -39,6 +39,7 @@ def build(
       spec: the dataset, such as `cubeworld_towers/cubeworld_small-size64`.
       data_dir: the folder that holds all datasets; None is TFDS's default.
       release: a checkout of the public release, for a set that is read from one.
+      frames: a folder of pictures, for a set whose release has none: `physion`; by default `frames` in the release.
       workers: processes that make scenes (see `workers.make_all`); a script that gives more than 1 guards its main
         module by `if __name__ == "__main__"`.
       beam: options of an Apache Beam pipeline, such as `runner=DirectRunner`, that makes the scenes instead.
@@ -53,23 +54,23 @@ def build(
     if spec.is_synthetic and release is not None:
         raise UserError(f"{spec} is made from scenes, not from a release; leave out the release {release}")
     _check_options(spec, workers, beam, shortcut_limit)
-    digest = None if release is None else lerer.read(pathlib.Path(release)).digest()
+    inputs = _inputs(spec, release, frames)
+    digest = None if release is None else registry.builder_class(spec.name).read(*inputs).digest()
     directory = dataset_dir(spec, data_dir)
     if is_built(directory):
         _check_same_release(directory, digest)
         _say(f"{spec} is already in {directory}")
         return directory
     if not spec.is_synthetic and release is None:
-        raise UserError(
-            f"{spec} is read from a checkout of {lerer.REPOSITORY}; name it: {build_command(spec, data_dir)}"
-        )
+        repository = registry.builder_class(spec.name).REPOSITORY
+        raise UserError(f"{spec} is read from a checkout of {repository}; name it: {build_command(spec, data_dir)}")
     if spec.is_synthetic:
         _check_possible(spec)
     with _sole_writer(directory.parent):
         if spec.is_synthetic and not beam:
             _write_scenes(spec, directory, workers, shortcut_limit)
         else:
-            _write(spec, directory, manual_dir=release, **_beam_settings(beam))
+            _write(spec, directory, frames_dir=inputs[1], manual_dir=release, **_beam_settings(beam))
     _say(f"{spec} is in {directory}")
     return directory
 
@@ -86,6 +87,16 @@ def _check_options(spec: DatasetSpec, workers: int | None, beam: Sequence[str], 
     if shortcut_limit is not None:
         shortcuts.check_limit(shortcut_limit)
         shortcuts.binary_tasks(spec)
+
+
+def _inputs(
+    spec: DatasetSpec, release: str | os.PathLike[str] | None, frames: str | os.PathLike[str] | None
+) -> tuple[pathlib.Path | None, pathlib.Path | None]:
+    """The folders of a release and of its frames."""
+    if frames is not None and spec.name not in registry.WITH_FRAMES:
+        raise UserError(f"{spec} has its own pictures; leave out the frames {frames}")
+    folders = (None if folder is None else pathlib.Path(folder).expanduser() for folder in (release, frames))
+    return next(folders), next(folders)
 
 
 def _check_possible(spec: DatasetSpec) -> None:
@@ -126,14 +137,19 @@ def _beam_settings(options: Sequence[str]) -> dict[str, Any]:
 
 
 def _write(
-    spec: DatasetSpec, directory: pathlib.Path, *, chunk_dir: pathlib.Path | None = None, **settings: Any
+    spec: DatasetSpec,
+    directory: pathlib.Path,
+    *,
+    chunk_dir: pathlib.Path | None = None,
+    frames_dir: pathlib.Path | None = None,
+    **settings: Any,
 ) -> None:
     import tensorflow_datasets as tfds  # slow to import
 
     data_dir = directory.parents[2 if spec.config else 1]
     with tempfile.TemporaryDirectory() as downloads, _tfds_quiet():
         builder = registry.builder_class(spec.name)(data_dir=data_dir, **_config_argument(spec))
-        builder.chunk_dir = chunk_dir
+        builder.chunk_dir, builder.frames_dir = chunk_dir, frames_dir
         config = tfds.download.DownloadConfig(**settings)
         builder.download_and_prepare(download_dir=downloads, download_config=config)
     _say_what_was_left_out(builder.info.metadata)
@@ -169,9 +185,8 @@ def _say_what_was_left_out(metadata: dict) -> None:
             simulated, rejected = metadata[split]["simulated"], metadata[split]["rejected"]
             share = rejected / simulated
             _say(f"{split}: {rejected} of {simulated} simulated scenes rejected as ambiguous ({share:.1%})")
-    if "release" in metadata:
-        for dropped in lerer.DROPPED:
-            _say(f"not taken from {dropped}")
+    for note in metadata.get("notes", ()):
+        _say(note)
 
 
 def _check_same_release(directory: pathlib.Path, digest: str | None) -> None:

@@ -24,7 +24,7 @@ def card(spec: DatasetSpec, info: Any, checksums: Mapping[str, str], tasks: tupl
     license_name = info.redistribution_info.license or "unknown"
     counts = {name: split.num_examples for name, split in info.splits.items()}
     parts = [
-        _front_matter(spec, license_name, sum(counts.values())),
+        _front_matter(spec, license_name, sum(counts.values()), tasks),
         f"# {spec}\n\n{' '.join(info.description.split())}",
         "## Splits\n\n" + _table(("split", "trials"), counts.items()),
         "## Questions\n\n" + _table(("task", "question", "answers"), map(_question, tasks)),
@@ -38,12 +38,13 @@ def card(spec: DatasetSpec, info: Any, checksums: Mapping[str, str], tasks: tupl
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(spec: DatasetSpec, license_name: str, trials: int) -> str:
+def _front_matter(spec: DatasetSpec, license_name: str, trials: int, tasks: tuple[str, ...]) -> str:
+    domains = sorted({TASKS[task].domain.replace("_", "-") for task in tasks})
     known = SPDX.get(license_name)
     licence = f"license: {known}" if known else f"license: other\nlicense_name: {json.dumps(license_name)}"
     return (
         f"---\npretty_name: {json.dumps(str(spec))}\n{licence}\nlanguage: [en]\n"
-        "task_categories: [visual-question-answering]\ntags: [intuitive-physics, cognitive-science, tfds]\n"
+        f"task_categories: [visual-question-answering]\ntags: [{', '.join(domains)}, cognitive-science, tfds]\n"
         f"size_categories: [{_size_category(trials)}]\n---"
     )
 
@@ -55,7 +56,9 @@ def _size_category(trials: int) -> str:
 
 def _question(task: str) -> tuple[str, str, str]:
     asked = TASKS[task]
-    return task, asked.question, ", ".join(asked.answers.options)
+    options = asked.answers.options
+    ordered = asked.answers.kind in ("count", "rating")
+    return task, asked.question, f"{options[0]} to {options[-1]}" if ordered else ", ".join(options)
 
 
 def _reading(spec: DatasetSpec) -> str:

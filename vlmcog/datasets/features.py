@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 NO_ANSWER = -1
 NO_ORDER = -1
+NOT_DECODED = np.zeros((0, 0, 3), np.uint8)
+"""In place of a picture whose bytes are stored as they are."""
 
 
 @dataclasses.dataclass(frozen=True)

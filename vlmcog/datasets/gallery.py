@@ -105,8 +105,7 @@ def _truth(trial: Trial) -> str:
 
 def _data_url(image: np.ndarray) -> str:
     picture = Image.fromarray(image)
-    if picture.width > THUMBNAIL_SIDE:
-        picture = picture.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)  # smaller ones stay as they are
     buffer = io.BytesIO()
     picture.save(buffer, format="webp", quality=85)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

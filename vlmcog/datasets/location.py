@@ -38,4 +38,5 @@ def build_command(spec: DatasetSpec, data_dir: str | os.PathLike[str] | None) ->
     """Returns the command that makes a dataset, for messages."""
     where = "" if data_dir is None else f" --data_dir {data_dir}"
     release = "" if spec.is_synthetic else " --release CHECKOUT"
+    release += " --frames FOLDER" if spec.name in registry.WITH_FRAMES else ""
     return f"python -m vlmcog.datasets build {spec}{where}{release}"

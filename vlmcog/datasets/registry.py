@@ -18,7 +18,12 @@ SYNTHETIC = {  # made from scenes; configured by look, split size and options
 }
 PUBLIC = {  # read from a public release; one configuration
     "lerer_towers": "LererTowers",
+    "jenga": "Jenga",
+    "michotte": "Michotte",
+    "agents": "Agents",
+    "physion": "Physion",
 }
+WITH_FRAMES = ("physion",)  # whose release has no pictures
 NAMES = (*SYNTHETIC, *PUBLIC)
 
 

@@ -7,19 +7,16 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow_datasets as tfds
 
 from vlmcog.datasets import chunks
 from vlmcog.datasets.chunks import Chunk, Item
-from vlmcog.datasets.features import encode
+from vlmcog.datasets.features import NOT_DECODED, encode
 from vlmcog.datasets.specs import SPLIT_SIZES, SPLITS, DatasetSpec
 from vlmcog.datasets.trial_builder import TrialBuilder
 from vlmcog.datasets.trials import item_name, trials
 from vlmcog.scenes.looks import LOOKS
 from vlmcog.tasks.task import Task
-
-NOT_DECODED = np.zeros((0, 0, 3), np.uint8)  # the records hold the picture's bytes as they are
 
 
 @dataclasses.dataclass(eq=False)

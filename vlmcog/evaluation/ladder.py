@@ -20,7 +20,7 @@ SAME_SPLIT, OPPOSITE_SPLIT, OTHER_LOOK = "same split", "opposite split", "other 
 REAL_PHOTOS, OTHER_DOMAIN, ELSEWHERE = "real photos", "other domain", "elsewhere"
 LADDER = (SAME_SPLIT, OPPOSITE_SPLIT, OTHER_LOOK, REAL_PHOTOS, OTHER_DOMAIN)
 
-MAIN_TASK = {  # the yes/no question with which a dataset stands on the ladder
+MAIN_TASK = {  # the question with which a dataset stands on the ladder, a yes/no question where it has one
     "cubeworld_towers": "tower_falls",
     "cubeworld_pyramids": "red_block_any",
     "cubeworld_heaps": "red_brick_any",
@@ -30,6 +30,10 @@ MAIN_TASK = {  # the yes/no question with which a dataset stands on the ladder
     "cubeworld_pairs": "tower_falls",
     "cubeworld_minimal": "tower_falls",
     "lerer_towers": "tower_falls",
+    "jenga": "jenga_count",
+    "michotte": "michotte_outcome",
+    "agents": "agents_intention",
+    "physion": "physion_contact",
 }
 PHOTOS = DatasetSpec("lerer_towers")
 

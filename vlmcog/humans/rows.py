@@ -3,27 +3,35 @@
 import csv
 import io
 import pathlib
+from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from vlmcog.errors import UserError
+from vlmcog.humans.numbers import to_numbers
 
 DELIMITERS = (",", ";", "\t")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
 
 
-def read_rows(path: pathlib.Path) -> pd.DataFrame:
+def read_rows(path: pathlib.Path, *, first_column: str = "") -> pd.DataFrame:
     """Returns the rows of a CSV file, all cells as text, or of a Parquet file, as they are, with a header.
 
     The index holds each row's number in the file: of a CSV file that of the line on which it ends, so that the first
     below the header is 2; of a Parquet file 1, 2, .... A byte-order mark, CRLF, and semicolons or tabs between cells
     (as where the comma is decimal) are understood. Empty lines are no rows.
 
+    Args:
+      path: the file.
+      first_column: what to call the first column of a CSV file where it has no name but is needed.
+
     Raises:
       UserError: the file can't be read, is empty or isn't UTF-8, has quotes that don't close, a column without a name
         that holds something, two columns of one name, or a row with too many or too few cells.
     """
-    return _read_parquet(path) if path.suffix.lower() in _PARQUET_SUFFIXES else _read_csv(path)
+    return _read_parquet(path) if path.suffix.lower() in _PARQUET_SUFFIXES else _read_csv(path, first_column)
 
 
 def read_text(path: pathlib.Path) -> str:
@@ -36,13 +44,33 @@ def read_text(path: pathlib.Path) -> str:
         raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
 
 
-def _read_csv(path: pathlib.Path) -> pd.DataFrame:
+def require_columns(table: pd.DataFrame, columns: Iterable[str], path: pathlib.Path) -> None:
+    """Raises a UserError that names the first column that a table of a file lacks."""
+    for column in columns:
+        if column not in table.columns:
+            raise UserError(
+                f"{path}: no column {column!r} among {', '.join(map(str, table.columns))}; restore the file"
+            )
+
+
+def cells(table: pd.DataFrame, column: str) -> pd.Series:
+    """Returns a column of a table of rows."""
+    return pd.Series(table[column])
+
+
+def column_numbers(table: pd.DataFrame, column: str, path: pathlib.Path) -> Float[np.ndarray, " n"]:
+    """Returns a column of a file's table of rows as numbers; see `to_numbers`."""
+    return to_numbers(cells(table, column), source=str(path), rows=table.index.tolist())
+
+
+def _read_csv(path: pathlib.Path, first_column: str) -> pd.DataFrame:
     text = read_text(path)
     numbered = _split(text, path)
     if not numbered:
         raise UserError(f"{path}: no header; give a CSV file whose first row names its columns")
     (_, header), *rows = numbered
     header = [name.strip() for name in header]
+    header[0] = header[0] or first_column
     _check_names(header, path)
     for line, cells in rows:
         if len(cells) != len(header):

@@ -19,6 +19,10 @@ NOUNS = {
     "cubeworld_towers": "towers",
     "cubeworld_pyramids": "pyramids",
     "lerer_towers": "photographs of real towers",
+    "jenga": "bricks on a table",
+    "michotte": "balls and a gate",
+    "agents": "agents in a grid world",
+    "physion": "frames of Physion's clips",
 }
 SHARES = ("accuracy", "majority_accuracy")
 

@@ -1,11 +1,15 @@
 """The tasks, by name: a new task is one file and one line here."""
 
 from vlmcog.errors import UserError, did_you_mean
+from vlmcog.tasks.agents import AGENTS_COUNTERFACTUAL, AGENTS_INTENTION
 from vlmcog.tasks.boards import BOARD_TIPS
 from vlmcog.tasks.counterweights import BEAM_FALLS
 from vlmcog.tasks.gates import GATE_PASSED, GATE_PASSED_ALONE
 from vlmcog.tasks.heaps import RED_BRICK_ANY, RED_BRICK_COUNT, RED_BRICK_RESPONSIBLE
+from vlmcog.tasks.jenga import JENGA_COUNT, JENGA_RESPONSIBILITY
+from vlmcog.tasks.michotte import MICHOTTE_COUNTERFACTUAL, MICHOTTE_OUTCOME
 from vlmcog.tasks.mixed import MIXED_TOWER_FALLS
+from vlmcog.tasks.physion import PHYSION_CONTACT
 from vlmcog.tasks.pyramids import RED_BLOCK_ANY, RED_BLOCK_COUNT
 from vlmcog.tasks.sides import SIDE_FALLS
 from vlmcog.tasks.task import Task
@@ -28,6 +32,13 @@ TASKS: dict[str, Task] = {
         MIXED_TOWER_FALLS,
         GATE_PASSED,
         GATE_PASSED_ALONE,
+        JENGA_COUNT,
+        JENGA_RESPONSIBILITY,
+        MICHOTTE_OUTCOME,
+        MICHOTTE_COUNTERFACTUAL,
+        AGENTS_INTENTION,
+        AGENTS_COUNTERFACTUAL,
+        PHYSION_CONTACT,
     )
 }
 
