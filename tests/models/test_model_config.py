@@ -8,7 +8,7 @@ from vlmcog.models.config import ModelConfig
     ("values", "message"),
     [
         ({"size": "tny"}, r"model\.size='tny' is unknown \(did you mean 'tiny'\?\)"),
-        ({"family": "clip"}, r"model\.family='clip' is unknown; use one of paligemma"),
+        ({"family": "gpt"}, r"model\.family='gpt' is unknown; use one of .*paligemma"),
         ({"compute_dtype": "bfloat"}, r"model\.compute_dtype='bfloat' is unknown \(did you mean 'bfloat16'\?\)"),
         ({"size": "nano", "image_size": 70}, r"model\.image_size=70 .* use for example 72"),
         ({"size": "3b"}, r"model\.image_size=64 .* 14-pixel patch"),

@@ -11,11 +11,10 @@ import optax
 import pytest
 
 from vlmcog.errors import UserError
-from vlmcog.models import paligemma
 from vlmcog.models.config import ModelConfig
 from vlmcog.models.processor import Processor
 from vlmcog.models.registry import build
-from vlmcog.models.tokenizer import EOS, PAD
+from vlmcog.models.tokenizer import EOS, PAD, SentencePieceTokenizer
 
 CONFIG = ModelConfig(size="nano", image_size=16, prefix_length=12, suffix_length=4)
 QUESTIONS = ("Will this block tower fall?", "Would it?", "any")
@@ -194,7 +193,7 @@ def test_greedy_replies_equal_repeated_full_forward_passes(model, params, images
 
 def test_replies_end_at_eos(model, params, prefix_batch, monkeypatch):
     free = np.asarray(jax.jit(functools.partial(model.generate, max_tokens=3))(params, prefix_batch))
-    monkeypatch.setattr(paligemma.Tokenizer, "eos", int(free[0, 1]))
+    monkeypatch.setattr(SentencePieceTokenizer, "eos", int(free[0, 1]))
     ended = np.asarray(jax.jit(functools.partial(model.generate, max_tokens=3))(params, prefix_batch))
     assert ended[0].tolist() == [free[0, 0], free[0, 1], PAD]
 
@@ -320,6 +319,6 @@ def test_tiny_is_small():
 
 
 def test_a_vocabulary_larger_than_the_model_is_refused(monkeypatch):
-    monkeypatch.setattr(paligemma.Tokenizer, "vocab_size", 300_000)
+    monkeypatch.setattr(SentencePieceTokenizer, "vocab_size", 300_000)
     with pytest.raises(UserError, match="300000 pieces"):
         build(ModelConfig(size="3b", image_size=224))

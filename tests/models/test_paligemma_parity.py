@@ -35,7 +35,7 @@ def abstract(golden):
     text = jnp.zeros((1, 2), jnp.int32)
 
     def init(rng):
-        return module.init(rng, golden["image"][:1], text, text, method=_logits_of_image)
+        return module.init(rng, jnp.asarray(golden["image"][:1]), text, text, method=_logits_of_image)
 
     return jax.eval_shape(init, jax.random.key(0))["params"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from vlmcog.errors import UserError
 from vlmcog.models.processor import Processor
-from vlmcog.models.tokenizer import BOS, EOS, PAD, Tokenizer
+from vlmcog.models.tokenizer import BOS, EOS, PAD, SentencePieceTokenizer
 from vlmcog.tasks.registry import TASKS
 
 IMAGE = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
@@ -14,7 +14,7 @@ IMAGE = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
 
 @pytest.fixture(scope="module")
 def processor():
-    return Processor(Tokenizer(), image_size=8, prefix_length=12, suffix_length=5)
+    return Processor(SentencePieceTokenizer(), image_size=8, prefix_length=12, suffix_length=5)
 
 
 def test_train_example_lays_out_prefix_suffix_and_padding(processor):
@@ -79,7 +79,7 @@ def test_every_task_fits_the_default_lengths():
     from vlmcog.models.config import ModelConfig
 
     config = ModelConfig()
-    processor = Processor(Tokenizer(), 8, config.prefix_length, config.suffix_length)
+    processor = Processor(SentencePieceTokenizer(), 8, config.prefix_length, config.suffix_length)
     for task in TASKS.values():
         processor.score_example(IMAGE, task.question, task.answers.options)
 

@@ -2,13 +2,13 @@ import pytest
 import sentencepiece
 
 from vlmcog.errors import UserError
-from vlmcog.models.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+from vlmcog.models.tokenizer import BOS, EOS, PAD, UNK, SentencePieceTokenizer
 from vlmcog.tasks.registry import TASKS
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return Tokenizer()
+    return SentencePieceTokenizer()
 
 
 @pytest.mark.parametrize("text", ["Will this block tower fall?", "14", "Fällt er?\nJa, 100 %", "塔", " two  spaces "])
@@ -30,14 +30,14 @@ def test_decode_stops_at_eos_and_leaves_markers_out(tokenizer):
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"gone\.model: No such file"):
-        Tokenizer(str(tmp_path / "gone.model"))
+        SentencePieceTokenizer(str(tmp_path / "gone.model"))
 
 
 def test_a_file_of_another_kind_is_named(tmp_path):
     path = tmp_path / "text.model"
     path.write_text("not a model")
     with pytest.raises(UserError, match=r"text\.model is not a SentencePiece model"):
-        Tokenizer(str(path))
+        SentencePieceTokenizer(str(path))
 
 
 def test_other_markers_are_refused(tmp_path):
@@ -50,4 +50,4 @@ def test_other_markers_are_refused(tmp_path):
         minloglevel=2,
     )
     with pytest.raises(UserError, match="has pad, eos, bos, unk at"):
-        Tokenizer(f"{path}.model")
+        SentencePieceTokenizer(f"{path}.model")

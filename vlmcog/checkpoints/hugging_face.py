@@ -1,4 +1,4 @@
-"""Parameters in Hugging Face's format: `config.json` and safetensors, for every family that gives a `Layout`.
+"""Parameters in Hugging Face's format: `config.json` and safetensors, for every family by its `Layout`.
 
 A parameter is read tensor by tensor and put straight where it belongs on the devices, so that beyond the parameters the
 host holds one tensor. All names and shapes are checked before the first is read.
@@ -26,7 +26,7 @@ from vlmcog.checkpoints.safetensors import Tensor
 from vlmcog.errors import UserError, did_you_mean
 from vlmcog.files import write_text
 from vlmcog.models.boundary import Params
-from vlmcog.models.hugging_face import Layout, Rule
+from vlmcog.models.hugging_face import Layout, Rule, load_config
 from vlmcog.progress import Progress
 
 CONFIG = "config.json"
@@ -68,16 +68,7 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
       UserError: it is absent or damaged.
     """
-    path = pathlib.Path(folder) / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; name a folder with {CONFIG} and safetensors") from error
-    except ValueError as error:
-        raise UserError(f"{path} is no JSON ({error}); fetch it again") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{path} is no table of settings; fetch it again")
-    return config
+    return load_config(pathlib.Path(folder) / CONFIG)
 
 
 def load(

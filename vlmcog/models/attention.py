@@ -61,6 +61,11 @@ def window_mask(queries: Int[Array, "b t"], keys: Int[Array, "b s"], window: int
     return (distance >= 0) & (distance < window)
 
 
+def positions_of(valid: Bool[Array, "b t"]) -> Int[Array, "b t"]:
+    """Positions count real tokens only, so padding moves nothing."""
+    return jnp.maximum(jnp.cumsum(valid, axis=-1) - 1, 0)
+
+
 def prefix_lm_mask(mask_ar: Int[Array, "b t"], mask_input: Bool[Array, "b t"]) -> Bool[Array, "b t t"]:
     """Both ways within the prefix, causal in the suffix, and nobody sees padding.
 

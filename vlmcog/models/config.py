@@ -4,9 +4,10 @@ import dataclasses
 from typing import Literal, Protocol
 
 from vlmcog.errors import UserError, did_you_mean
-from vlmcog.models import registry
+from vlmcog.models import hugging_face, registry
 
 DTYPES = ("float32", "bfloat16")
+CUSTOM = "custom"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +83,12 @@ class ModelConfig:
 
     Attributes:
       family: the model family, a key of `registry.FAMILIES`.
-      size: the size within the family: `nano` is for tests, `tiny` learns from scratch on a laptop's CPU.
+      size: the size within the family: `nano` is for tests, `tiny` learns from scratch on a laptop's CPU, and `custom`
+        is what `config_json` describes.
       image_size: side of the square image in pixels, a multiple of the networks' `image_multiple`.
-      vocabulary: path of a SentencePiece model; empty for the small one that ships with the package.
+      config_json: path of a `config.json` in Hugging Face's format, with the networks of a `custom` size.
+      vocabulary: path of a SentencePiece model, or of a `tokenizer.json`; empty for the small one that ships with the
+        package.
       prefix_length: most tokens of a question, with its begin-of-text and line feed.
       suffix_length: most tokens of an answer, with its end-of-text.
       dropout: share of activations dropped after each attention and MLP block in training.
@@ -100,6 +104,7 @@ class ModelConfig:
     family: str = "paligemma"
     size: str = "tiny"
     image_size: int = 64
+    config_json: str = ""
     vocabulary: str = ""
     prefix_length: int = 20
     suffix_length: int = 4
@@ -111,7 +116,12 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _check_choice("family", self.family, registry.FAMILIES)
-        _check_choice("size", self.size, registry.family(self.family).SIZES)
+        _check_choice("size", self.size, [*registry.family(self.family).SIZES, CUSTOM])
+        if (self.size == CUSTOM) != bool(self.config_json):
+            raise UserError(
+                f"model.size={self.size!r} and model.config_json={self.config_json!r}: size {CUSTOM!r} alone takes its "
+                "networks from a config.json"
+            )
         _check_choice("parameter_dtype", self.parameter_dtype, DTYPES)
         _check_choice("compute_dtype", self.compute_dtype, DTYPES)
         multiple = self.networks.image_multiple
@@ -130,8 +140,15 @@ class ModelConfig:
 
     @property
     def networks(self) -> Networks:
-        """The networks of this family and size."""
-        return registry.family(self.family).SIZES[self.size]
+        """The networks of this family and size.
+
+        Raises:
+          UserError: `config_json` can't be read or is another family's.
+        """
+        family = registry.family(self.family)
+        if self.size != CUSTOM:
+            return family.SIZES[self.size]
+        return family.networks_from(hugging_face.load_config(self.config_json, family.HUGGING_FACE))[0]
 
 
 def _check_choice(key: str, value: str, known) -> None:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
-from vlmcog.models.attention import attend, soft_cap
+from vlmcog.models.attention import attend, soft_cap, window_mask
 from vlmcog.models.config import DecoderConfig
 from vlmcog.models.hugging_face import Rule, expect_config, within
 from vlmcog.models.layers import dtypes_of, stack_layers
@@ -35,6 +35,17 @@ class KeysValues(NamedTuple):
     def grow(self, slots: int) -> "KeysValues":
         """Adds empty slots at the end."""
         return KeysValues(*(jnp.pad(x, ((0, 0), (0, 0), (0, slots), (0, 0), (0, 0))) for x in self))
+
+
+class Past(NamedTuple):
+    """What the decoder remembers: keys and values, and the position of each slot."""
+
+    keys_values: KeysValues
+    positions: Int[Array, "b s"]
+
+    def grow(self, slots: int) -> "Past":
+        """Adds empty slots at the end."""
+        return Past(self.keys_values.grow(slots), jnp.pad(self.positions, ((0, 0), (0, slots))))
 
 
 class Masks(NamedTuple):
@@ -91,6 +102,20 @@ class Gemma(nn.Module):
         """
         x, keys_values = self.layers(x, (_kinds(self.config), past), positions, masks, slot)
         return x, keys_values
+
+    def extend(
+        self,
+        text: Int[Array, "b t"],
+        positions: Int[Array, "b t"],
+        mask: Bool[Array, "b t s"],
+        past: "Past",
+        slot: Int[Array, ""] | int,
+    ) -> tuple[Float[Array, "b t d"], "Past"]:
+        """Hidden states at more text after what `past` remembers, which is written into its slots from `slot` on."""
+        places = jax.lax.dynamic_update_slice_in_dim(past.positions, positions, slot, axis=1)
+        nearby = mask & window_mask(positions, places, self.config.window) if self.config.window else None
+        hidden, keys_values = self(self.embed(text), positions, Masks(mask, nearby), past.keys_values, slot)
+        return hidden, Past(keys_values, places)
 
     def logits(self, hidden: Float[Array, "*b d"]) -> Float[Array, "*b v"]:
         """Float32 logits of the next token, by the final norm and the embedding or, if untied, the head."""

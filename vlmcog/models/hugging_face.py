@@ -1,4 +1,4 @@
-"""How a family's parameters are called and shaped in Hugging Face's files, as data; reads and writes nothing.
+"""How a family's parameters are called and shaped in Hugging Face's files, as data.
 
 Each network says its own table beside its parameters (`siglip.hugging_face`, `gemma.hugging_face`), and a family joins
 those of its networks into one `Layout`. A row of a table says of a parameter and the public tensor that holds the same
@@ -12,7 +12,10 @@ has. Sizes come from our shape, so that a row holds for every size of the family
 """
 
 import dataclasses
+import json
 import math
+import os
+import pathlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -92,6 +95,30 @@ class Layout:
         for pattern, replacement in self.renames:
             name = re.sub(pattern, replacement, name)
         return name
+
+
+def load_config(path: str | os.PathLike[str], kinds: Sequence[str] = ()) -> dict[str, Any]:
+    """Returns a `config.json`.
+
+    Args:
+      path: of the file.
+      kinds: the `model_type`s that are wanted; empty for any.
+
+    Raises:
+      UserError: it is absent, damaged or of another `model_type`.
+    """
+    try:
+        config = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; name a folder with config.json and weights") from error
+    except ValueError as error:
+        raise UserError(f"{path} is no JSON ({error}); fetch it again") from error
+    if not isinstance(config, dict) or (kinds and config.get("model_type") not in kinds):
+        found = config.get("model_type") if isinstance(config, dict) else None
+        raise UserError(
+            f"{path} is of model_type {found!r}, not {' or '.join(map(repr, kinds))}; set model.family to its"
+        )
+    return config
 
 
 def read_config(config: Mapping[str, Any], key: str, *, default: Any = None) -> Any:

@@ -6,24 +6,23 @@ v vocabulary.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from vlmcog.models import gemma, siglip
-from vlmcog.models.attention import prefix_lm_mask, window_mask
+from vlmcog.models.attention import positions_of, prefix_lm_mask, window_mask
 from vlmcog.models.config import DecoderConfig, ModelConfig, VisionConfig
-from vlmcog.models.gemma import Gemma, KeysValues, Masks
+from vlmcog.models.gemma import Gemma, Masks, Past
 from vlmcog.models.generative import GenerativeModel, Reading
 from vlmcog.models.hugging_face import Layout, expect_config, read_config
 from vlmcog.models.layers import dtypes_of
 from vlmcog.models.processor import Processor
 from vlmcog.models.siglip import VisionTransformer
-from vlmcog.models.tokenizer import Tokenizer, check_rows
+from vlmcog.models.tokenizer import check_rows, open_tokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +155,7 @@ class PaliGemmaModule(nn.Module):
         x = jnp.concatenate([image_tokens, self.llm.embed(text)], axis=1)
         mask_ar = _before(mask_ar, n_image, 0)
         valid = _before(mask_input, n_image, True)
-        positions = _positions(valid)
+        positions = positions_of(valid)
         masks = self._masks(mask_ar, valid, positions)
         hidden, keys_values = self.llm(x, positions, masks)
         return Reading(hidden[:, n_image:], Past(keys_values, positions), valid, valid.sum(axis=-1))
@@ -175,30 +174,15 @@ class PaliGemmaModule(nn.Module):
         text: Int[Array, "b t"],
         positions: Int[Array, "b t"],
         mask: Bool[Array, "b t s"],
-        past: "Past",
+        past: Past,
         slot: Int[Array, ""] | int,
-    ) -> tuple[Float[Array, "b t d"], "Past"]:
+    ) -> tuple[Float[Array, "b t d"], Past]:
         """Hidden states at more text after what `past` remembers, which is written into its slots from `slot` on."""
-        places = jax.lax.dynamic_update_slice_in_dim(past.positions, positions, slot, axis=1)
-        window = self.networks.decoder.window
-        masks = Masks(mask, mask & window_mask(positions, places, window) if window else None)
-        hidden, keys_values = self.llm(self.llm.embed(text), positions, masks, past.keys_values, slot)
-        return hidden, Past(keys_values, places)
+        return self.llm.extend(text, positions, mask, past, slot)
 
     def logits(self, hidden: Float[Array, "*b d"]) -> Float[Array, "*b v"]:
         """Logits of the next token, at the hidden states where they are needed."""
         return self.llm.logits(hidden)
-
-
-class Past(NamedTuple):
-    """What the decoder remembers: keys and values, and the position of each slot."""
-
-    keys_values: KeysValues
-    positions: Int[Array, "b s"]
-
-    def grow(self, slots: int) -> "Past":
-        """Adds empty slots at the end."""
-        return Past(self.keys_values.grow(slots), jnp.pad(self.positions, ((0, 0), (0, slots))))
 
 
 def build(config: ModelConfig, networks: PaliGemmaNetworks) -> GenerativeModel:
@@ -207,7 +191,7 @@ def build(config: ModelConfig, networks: PaliGemmaNetworks) -> GenerativeModel:
     Raises:
       UserError: the vocabulary can't be read or has more pieces than the model has rows.
     """
-    tokenizer = Tokenizer(config.vocabulary)
+    tokenizer = open_tokenizer(config.vocabulary)
     rows = networks.vocabulary_size or tokenizer.vocab_size
     check_rows(tokenizer, rows, config.size)
     module = PaliGemmaModule(
@@ -274,8 +258,3 @@ def _hugging_face(networks: PaliGemmaNetworks, image_size: int) -> Layout:
 def _before(mask: Array, n_image: int, value: int | bool) -> Array:
     """The mask of image and text, from the text's: image tokens are real and belong to the prefix."""
     return jnp.pad(mask, ((0, 0), (n_image, 0)), constant_values=value)
-
-
-def _positions(mask_input: Bool[Array, "b t"]) -> Int[Array, "b t"]:
-    """Positions count real tokens only, so padding moves nothing."""
-    return jnp.maximum(jnp.cumsum(mask_input, axis=-1) - 1, 0)

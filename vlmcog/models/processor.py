@@ -9,13 +9,14 @@ r"""Images and text to the arrays of a batch, as for "Will it fall?" and "yes"; 
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import PIL.Image
 from jaxtyping import Float
 
 from vlmcog.errors import UserError
-from vlmcog.models.tokenizer import PAD, Tokenizer
+from vlmcog.models.tokenizer import Tokenizer
 
 Example = dict[str, np.ndarray]
 SEPARATOR = "\n"
@@ -30,15 +31,19 @@ class Processor:
       image_size: side of the model's square image, in pixels.
       prefix_length: most tokens of bos + question + line feed.
       suffix_length: most tokens of answer + eos.
+      n_fixed: of `prefix_length`, the tokens that every prompt has and no question fills, such as the image's.
+      resample: how images are resized, by Pillow's name.
     """
 
     tokenizer: Tokenizer
     image_size: int
     prefix_length: int
     suffix_length: int
+    n_fixed: int = 0
+    resample: Literal["bilinear", "bicubic"] = "bilinear"
 
     def image(self, image: np.ndarray) -> Float[np.ndarray, "size size 3"]:
-        """Resizes to the model's square (bilinear, anti-aliased, as big_vision does) and scales to [-1, 1].
+        """Resizes to the model's square (anti-aliased, bilinear as big_vision does) and scales to [-1, 1].
 
         Raises:
           UserError: the image is not uint8 [h, w, 3].
@@ -49,7 +54,7 @@ class Processor:
             )
         size = (self.image_size, self.image_size)
         if image.shape[:2] != size:
-            image = np.asarray(PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.BILINEAR))
+            image = np.asarray(PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling[self.resample.upper()]))
         return image.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
 
     def read_image(self, image: np.ndarray) -> Example:
@@ -62,11 +67,11 @@ class Processor:
         Raises:
           UserError: question or answer is too long.
         """
-        prefix, suffix = self.prefix(question), self.suffix(answer)
+        prefix, suffix = self._prefix(question), self._suffix(answer)
         length = self.prefix_length + self.suffix_length
         in_suffix = np.zeros(length, bool)
         in_suffix[len(prefix) : len(prefix) + len(suffix)] = True
-        text, mask_input = _pad(prefix + suffix, length)
+        text, mask_input = self._pad(prefix + suffix, length)
         return self.read_image(image) | {
             "text": text,
             "mask_ar": in_suffix.astype(np.int32),
@@ -76,19 +81,19 @@ class Processor:
 
     def prefix_example(self, image: np.ndarray, question: str) -> Example:
         """An example to reply to: `image` and the prefix as `text` and `mask_input`."""
-        text, mask_input = _pad(self.prefix(question), self.prefix_length)
+        text, mask_input = self._pad(self._prefix(question), self.prefix_length)
         return self.read_image(image) | {"text": text, "mask_input": mask_input}
 
     def score_example(self, image: np.ndarray, question: str, options: Sequence[str]) -> Example:
         """An example whose options are to be scored: a prefix example with `options` and `options_mask`."""
-        padded = [_pad(self.suffix(option), self.suffix_length) for option in options]
+        padded = [self._pad(self._suffix(option), self.suffix_length) for option in options]
         tokens, masks = zip(*padded, strict=True)
         return self.prefix_example(image, question) | {"options": np.stack(tokens), "options_mask": np.stack(masks)}
 
     def blank_example(self) -> Example:
         """An example with every array that the model reads, of no meaning, to make parameters by."""
         image = np.zeros((self.image_size, self.image_size, 3), np.uint8)
-        text, mask_input = _pad([self.tokenizer.bos], 2)
+        text, mask_input = self._pad(self.prefix(""), max(self.n_fixed, 2))
         return self.read_image(image) | {"text": text, "mask_input": mask_input}
 
     @property
@@ -102,25 +107,30 @@ class Processor:
 
     def prefix(self, question: str) -> list[int]:
         """The tokens of a question as the model was trained to be asked; families differ here."""
-        ids = [self.tokenizer.bos, *self.tokenizer.encode(question), *self.tokenizer.encode(SEPARATOR)]
-        return _check_length("prefix", question, ids, self.prefix_length)
+        return [self.tokenizer.bos, *self.tokenizer.encode(question), *self.tokenizer.encode(SEPARATOR)]
 
     def suffix(self, answer: str) -> list[int]:
-        """The tokens of an answer, with the one that ends it."""
-        ids = [*self.tokenizer.encode(answer), self.tokenizer.eos]
-        return _check_length("suffix", answer, ids, self.suffix_length)
+        """The tokens of an answer, with the one that ends it; families differ here."""
+        return [*self.tokenizer.encode(answer), self.tokenizer.eos]
+
+    def _pad(self, ids: list[int], length: int) -> tuple[np.ndarray, np.ndarray]:
+        text = np.full(length, self.tokenizer.pad, np.int32)
+        text[: len(ids)] = ids
+        return text, np.arange(length) < len(ids)
+
+    def _prefix(self, question: str) -> list[int]:
+        ids = self.prefix(question)
+        return _check_length("prefix", question, ids, self.prefix_length, self.n_fixed)
+
+    def _suffix(self, answer: str) -> list[int]:
+        return _check_length("suffix", answer, self.suffix(answer), self.suffix_length)
 
 
-def _pad(ids: list[int], length: int) -> tuple[np.ndarray, np.ndarray]:
-    text = np.full(length, PAD, np.int32)
-    text[: len(ids)] = ids
-    return text, np.arange(length) < len(ids)
-
-
-def _check_length(part: str, text: str, ids: list[int], length: int) -> list[int]:
+def _check_length(part: str, text: str, ids: list[int], length: int, n_fixed: int = 0) -> list[int]:
     if len(ids) > length:
+        needed, given = len(ids) - n_fixed, length - n_fixed
         raise UserError(
-            f"{text!r} takes {len(ids)} tokens but model.{part}_length={length}; "
-            f"set model.{part}_length={len(ids)} or shorten the text"
+            f"{text!r} takes {needed} tokens but model.{part}_length={given}; "
+            f"set model.{part}_length={needed} or shorten the text"
         )
     return ids

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vlmcog.models.boundary import VisionLanguageModel
     from vlmcog.models.config import ModelConfig, Networks
 
-FAMILIES = {"paligemma": "vlmcog.models.paligemma"}
+FAMILIES = {"gemma3": "vlmcog.models.gemma3", "paligemma": "vlmcog.models.paligemma"}
 
 
 class Family(Protocol):

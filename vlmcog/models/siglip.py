@@ -26,7 +26,7 @@ IMAGE_SIZE = 224  # what a `config.json` means by leaving it out
 
 
 class VisionTransformer(nn.Module):
-    """Image to one token a patch, projected to the decoder's width.
+    """Image to one token a patch, projected to the decoder's width, or as the encoder leaves it at `output_width` 0.
 
     The projection starts at lecun_normal, so that after the encoder's norm image tokens have the size of text
     embeddings (RMS 1). big_vision starts it at zero, which suits pre-trained towers: from scratch nothing would
@@ -52,6 +52,8 @@ class VisionTransformer(nn.Module):
         x = x.reshape(len(image), -1, width)
         x = x + jnp.broadcast_to(positions.astype(self.dtype), x.shape)
         x = _Encoder(config, self.dropout, self.scan, self.remat, **dtypes, name="Transformer")(x)
+        if not self.output_width:
+            return x
         return nn.Dense(self.output_width, **dtypes, dot_general=dot_general, name="head")(x)
 
 
