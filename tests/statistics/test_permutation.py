@@ -7,7 +7,7 @@ from statsmodels.stats.multitest import multipletests
 
 from vlmcog.statistics import agreement
 from vlmcog.statistics.multiple import holm
-from vlmcog.statistics.permutation import holm_matrix, paired_permutation_test
+from vlmcog.statistics.permutation import accuracy_test, holm_matrix, paired_permutation_test
 
 
 def mean(x):
@@ -34,6 +34,19 @@ def test_few_items_are_tested_exactly_as_by_scipy(n):
     ours = paired_permutation_test(mean, x, y)
     assert ours.value == pytest.approx(theirs.statistic)
     assert ours.p_value == pytest.approx(theirs.pvalue)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_accuracies_are_tested_as_by_all_exchanges(seed):
+    first, second = np.random.default_rng(seed).random((2, 11)) < [[0.4], [0.7]]
+    exact, all_exchanges = accuracy_test(first, second), paired_permutation_test(agreement.accuracy, first, second)
+    assert exact.value == pytest.approx(all_exchanges.value)
+    assert exact.p_value == pytest.approx(all_exchanges.p_value)
+
+
+def test_equal_correctness_is_no_evidence():
+    same = np.array([True, False, True])
+    assert accuracy_test(same, same).p_value == 1.0
 
 
 def test_many_items_are_tested_as_by_scipy():

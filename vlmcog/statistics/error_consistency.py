@@ -10,13 +10,14 @@ Correctness has items on the last axis and broadcasts over the rest; a matrix of
 """
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from vlmcog.statistics.agreement import cohen_kappa
-from vlmcog.statistics.intervals import LEVEL, RESAMPLES, Interval, bootstrap
+from vlmcog.statistics.intervals import LEVEL, RESAMPLES, Interval, Weights, weighted_bootstrap
 from vlmcog.statistics.pairs import kappa_matrix, mean_kappa, mean_kappa_interval
 
 Correctness = Float[np.ndarray, "observers items"]
@@ -53,7 +54,7 @@ def compare(
     lowest, highest = bounds(*accuracies)
     return ErrorConsistency(
         kappa=float(error_consistency(first, second)),
-        interval=bootstrap(error_consistency, first, second, seed=seed, resamples=resamples),
+        interval=mean_with_interval(first, np.asarray(second, float)[None], seed=seed, resamples=resamples),
         observed=float(np.mean(first == second)),
         expected=expected_agreement(*accuracies),
         lowest=lowest,
@@ -101,9 +102,41 @@ def mean_of_pairs_interval(
     return mean_kappa_interval(correct, seed=seed, resamples=resamples, level=level)
 
 
+def mean_with(own: Bool[np.ndarray, " items"], correct: Correctness) -> float:
+    """The mean error consistency of one observer with each of `correct`; NaN where it has none with any."""
+    return float(_means_with(own, correct, np.ones((1, len(own))))[0])
+
+
+def mean_with_interval(
+    own: Bool[np.ndarray, " items"],
+    correct: Correctness,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> Interval:
+    """The interval of `mean_with` over items."""
+    statistic = functools.partial(_means_with, own, correct)
+    return weighted_bootstrap(statistic, len(own), seed=seed, resamples=resamples, level=level)
+
+
 def correctness(responses: Float[np.ndarray, "observers items"], answer: Float[np.ndarray, " items"]) -> Correctness:
     """Returns 1 where a response is the answer, 0 where it isn't, NaN where there is no response."""
     return np.where(np.isnan(responses), np.nan, responses == answer)
+
+
+def _means_with(own: Bool[np.ndarray, " items"], correct: Correctness, items: Weights) -> Float[np.ndarray, " r"]:
+    given = ~np.isnan(correct)
+    n = items @ given.T.astype(float)
+    total = np.where(n > 0, n, 1.0)
+    of_own, theirs, observed = (
+        items @ (is_so & given).T.astype(float) / total for is_so in (own == 1, correct == 1, correct == own)
+    )
+    expected = of_own * theirs + (1 - of_own) * (1 - theirs)
+    defined = (of_own > 0) & (of_own < 1) & (theirs > 0) & (theirs < 1)
+    kappas = np.where(defined, (observed - expected) / np.where(defined, 1 - expected, 1.0), 0.0)
+    count = defined.sum(-1)
+    return np.where(count > 0, kappas.sum(-1) / np.maximum(count, 1), np.nan)
 
 
 def _undefined(first: float, second: float) -> str:

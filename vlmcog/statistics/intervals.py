@@ -101,8 +101,11 @@ def weighted_bootstrap(
     value = float(statistic(np.ones((1, n)))[0])
     if math.isnan(value):
         return UNDEFINED
-    replicates = statistic(_draw_weights(np.random.default_rng(seed), resamples, n))
-    left_out = statistic(1 - np.eye(n))
+    rng = np.random.default_rng(seed)
+    chunks = np.array_split(np.arange(resamples), max(1, resamples * n // _CHUNK))
+    replicates = np.concatenate([statistic(_draw_weights(rng, len(chunk), n)) for chunk in chunks])
+    groups = min(n, _MOST_LEFT_OUT)
+    left_out = statistic((np.arange(n) % groups != np.arange(groups)[:, None]).astype(float))
     return _bca(value, replicates, left_out[~np.isnan(left_out)], n, level)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float, Num
+from scipy import stats
 
 from vlmcog.statistics.multiple import holm
 
@@ -61,6 +62,17 @@ def paired_permutation_test(
     is_exact = len(first) <= _EXACT_UP_TO
     p_value = as_large.mean() if is_exact else (1 + as_large.sum()) / (1 + len(as_large))
     return Difference(value, float(p_value))
+
+
+def accuracy_test(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " n"]) -> Difference:
+    """The paired permutation test of two accuracies over all exchanges at once, whatever the number of items.
+
+    Exchanging an item's two values matters where one is right and the other wrong, so it is the sign test of those
+    items (McNemar, 1947, Psychometrika 12, 153-157, exact).
+    """
+    gained, lost = int(np.sum(first & ~second)), int(np.sum(second & ~first))
+    p_value = stats.binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    return Difference((gained - lost) / len(first) if len(first) else np.nan, float(p_value))
 
 
 def holm_matrix(
