@@ -19,13 +19,16 @@ from vlmcog.datasets.read import TrialSource
 from vlmcog.datasets.shortcuts import Shortcut, shortcut_baselines
 from vlmcog.datasets.specs import DatasetSpec
 from vlmcog.errors import UserError
-from vlmcog.evaluation import examples, ladder, manifest, metrics, people, tables
+from vlmcog.evaluation import examples, ladder, manifest, metrics, observers, pseudo_r, tables
+from vlmcog.evaluation import people as people_lib
+from vlmcog.evaluation.alignment import alignment_metrics
 from vlmcog.evaluation.answers import answer
+from vlmcog.evaluation.consistency import consistency
 from vlmcog.evaluation.ladder import Rung
-from vlmcog.evaluation.observers import observer_metrics
+from vlmcog.evaluation.metrics import Metric
+from vlmcog.evaluation.people import People
 from vlmcog.evaluation.summary import summary
 from vlmcog.models import registry
-from vlmcog.statistics.ceilings import Responses
 from vlmcog.training import workdir as workdir_lib
 from vlmcog.training.config import TrainConfig
 
@@ -38,8 +41,9 @@ examples:
   python -m vlmcog.evaluate --workdir runs/towers --datasets ladder
   python -m vlmcog.evaluate --workdir runs/towers --datasets lerer_towers,cubeworld_towers/wooden_large
 
-writes DIR/answers/NAME.csv and DIR/metrics.csv (both as Parquet, too), DIR/people/, DIR/examples/ and
-DIR/manifest.json; what was evaluated before on other sets stays. `python -m vlmcog.report` makes a page of them."""
+writes DIR/answers/NAME.csv and DIR/metrics.csv (all tables as Parquet, too), DIR/observers/, DIR/people/,
+DIR/consistency/, DIR/examples/ and DIR/manifest.json; what was evaluated before on other sets stays.
+`python -m vlmcog.report` makes a page of them."""
 
 Ask = Callable[[Rung, TrialSource], pd.DataFrame]
 
@@ -111,7 +115,7 @@ def _choose(datasets: Sequence[str], tuned_on: DatasetSpec, data_dir: str | os.P
 
 def _open(rung: Rung, data_dir: str | os.PathLike[str] | None) -> TrialSource:
     source = read.load(rung.spec, SPLIT, data_dir, tasks=(rung.task,))
-    if not any(trial.answer != NO_ANSWER or trial.judgments for trial in source):
+    if not any(trial.answer != NO_ANSWER or trial.judgments or trial.aggregate for trial in source):
         raise UserError(f"{rung.evaluated_on} has neither truths nor people's judgments to score answers against")
     return source
 
@@ -149,15 +153,21 @@ def _shortcuts(rung: Rung, source: TrialSource, data_dir: str | os.PathLike[str]
 
 def _score(run: _Run, rung: Rung, source: TrialSource, answers: pd.DataFrame, shortcuts: Sequence[Shortcut]) -> None:
     """Writes what follows from the answers on one rung; a run that is cut off keeps the rungs before it."""
-    responses = people.response_matrix(source.judgments(), answers.item)
-    scored = metrics.model_metrics(answers, responses) + observer_metrics(answers, shortcuts)
-    if responses is not None:
-        scored += metrics.people_metrics(answers, responses)
-        means = people.item_table(responses, answers.item, evaluated_on=rung.evaluated_on)
+    people = people_lib.gather(source, answers.item)
+    others = observers.observer_answers(source, answers, shortcuts)
+    everyone = pd.concat([answers, others], ignore_index=True) if len(others) else answers
+    scored = observers.chance(answers) + _score_each(everyone, people)
+    if people is not None:
+        scored += people_lib.people_metrics(answers, people)
+        means = people_lib.item_table(people, answers.item, evaluated_on=rung.evaluated_on)
         tables.write(means, tables.people_path(run.workdir, rung))
-    drawn = examples.to_json(examples.examples(source, answers, responses))
+        apart = examples.to_json(examples.differing(source, answers, people))
+        files.write_text(tables.differing_path(run.workdir, rung), apart)
+    tables.write(others, tables.observers_path(run.workdir, rung))
+    tables.write(consistency(everyone, people), tables.consistency_path(run.workdir, rung))
+    drawn = examples.to_json(examples.examples(source, answers, people))
     files.write_text(tables.examples_path(run.workdir, rung), drawn)
-    manifest.update(run.workdir, rung.evaluated_on, _facts(rung, source, responses, scored))
+    manifest.update(run.workdir, rung.evaluated_on, _facts(rung, source, people, scored))
     rows = metrics.table(
         scored,
         run=run.name,
@@ -168,19 +178,35 @@ def _score(run: _Run, rung: Rung, source: TrialSource, answers: pd.DataFrame, sh
     tables.update_metrics(run.workdir, rows, run=run.name, make_it=make_command(run.workdir))
 
 
-def _facts(
-    rung: Rung, source: TrialSource, responses: Responses | None, scored: Sequence[metrics.Metric]
-) -> dict[str, Any]:
+def _score_each(answers: pd.DataFrame, people: People | None) -> list[Metric]:
+    """Scores the model and the observers alike."""
+    scored = []
+    for _, own in answers.groupby("model", sort=False):
+        scored += metrics.model_metrics(own)
+        if people is not None:
+            scored += alignment_metrics(own, people) + pseudo_r.signed_root_r2(own, people)
+    return scored
+
+
+def _facts(rung: Rung, source: TrialSource, people: People | None, scored: Sequence[Metric]) -> dict[str, Any]:
     """What the manifest says of a rung."""
     blocks = sorted({trial.n_blocks for trial in source} - {0})
     return {
         "task": rung.task,
         "items": len(source),
-        "people": 0 if responses is None else len(responses),
+        "people": _n_people(people),
+        "excluded_judgments": people.excluded if people else 0,
         "n_blocks": blocks[:1] + blocks[-1:],
         "fingerprint": read.fingerprint(source),
         "undefined": {f"{metric.model}: {metric.name}": metric.undefined for metric in scored if metric.undefined},
     }
+
+
+def _n_people(people: People | None) -> int:
+    """How many people answered: of those whose answers are not published one by one, as many as the item with most."""
+    if people is None:
+        return 0
+    return len(people.responses) if people.responses is not None else int(people.n.max())
 
 
 def main(argv: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from vlmcog.datasets.features import Judgment, Trial
+from vlmcog.datasets.read import TrialSource
 from vlmcog.evaluation.answers import COLUMNS
 from vlmcog.tasks.registry import get_task
 
@@ -14,9 +15,7 @@ from vlmcog.tasks.registry import get_task
 class TrialList(list):
     """Trials, as a dataset's source gives them."""
 
-    def judgments(self):
-        rows = [(j.participant, trial.item, trial.task, j.response) for trial in self for j in trial.judgments]
-        return pd.DataFrame(rows, columns=["participant", "item", "task", "response"])
+    judgments = TrialSource.judgments
 
 
 def make_trials(count, *, task="tower_falls", truths=None, responses=None, size=16, seed=0):

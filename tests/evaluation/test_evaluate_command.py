@@ -71,7 +71,20 @@ def test_real_photographs_and_people_end_to_end(trained, tmp_path, release, caps
     assert people.value["majority_accuracy"] == pytest.approx(0.7)
     assert people.ci_low["accuracy"] < 0.6 < 0.7 < people.ci_high["accuracy"]
     mine = metrics[metrics.model == "paligemma-nano"].set_index("metric")
-    assert set(mine.index) == {"accuracy", "brier", "pearson", "spearman", "kappa"}
+    calibration = {f"calibration_error{of}{null}" for of in ("", "_people") for null in ("", "_if_calibrated")}
+    distances = {"rmse_people", "kl_people"}
+    alike = {"pearson", "spearman", "kappa", "error_consistency", "signed_root_r2"}
+    assert set(mine.index) == {"accuracy", "brier"} | calibration | distances | alike
+    observers = metrics[metrics.model.str.startswith("observer: ")]
+    assert set(observers.model) == {"observer: chance", "observer: majority", "observer: height"}
+    for name in ("observer: majority", "observer: height"):
+        assert set(observers.metric[observers.model == name]) == set(mine.index)  # scored as the model is
+    compared = pd.read_csv(trained / "consistency/lerer_towers.csv")
+    with_people = compared[compared["first"] == "people"].set_index("second").error_consistency
+    assert with_people["people"] == people.value["error_consistency"]
+    assert with_people["observer: height"] == pytest.approx(
+        observers.set_index(["model", "metric"]).value["observer: height", "error_consistency"]
+    )
     pd.testing.assert_frame_equal(pd.read_parquet(trained / "metrics.parquet"), metrics, check_dtype=False)
 
     facts = json.loads((trained / "manifest.json").read_text())["evaluations"]["lerer_towers"]

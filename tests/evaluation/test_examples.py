@@ -5,13 +5,15 @@ import numpy as np
 from PIL import Image
 
 from vlmcog.evaluation import examples
+from vlmcog.evaluation.people import gather
 
 
 def drawn(trials, answers_table, *, count=20, truths=None, responses=None, seed=0, size=16):
     rng = np.random.default_rng(1)
     source = trials(count, truths=truths, responses=responses, size=size)
     answers = answers_table(rng.dirichlet([1, 1], size=count), [trial.answer for trial in source])
-    return source, examples.examples(source, answers, responses, seed=seed)
+    people = gather(source, answers.item)
+    return source, examples.examples(source, answers, people, seed=seed)
 
 
 def test_a_few_right_and_a_few_wrong(trials, answers_table):
@@ -38,6 +40,16 @@ def test_the_picture_and_the_people_are_the_item_s_own(trials, answers_table):
         picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(example.png))))
         np.testing.assert_array_equal(picture, source[index].image)
         assert example.people == responses[:, index].mean()
+
+
+def test_those_on_which_model_and_people_differ_most_come_first(trials, answers_table):
+    responses = np.tile(np.array([0.0, 1.0, 1.0, np.nan, 1.0]), (4, 1))
+    source = trials(5, responses=responses)
+    p_yes = np.array([0.9, 0.2, 0.7, 1.0, 1.0])
+    answers = answers_table(np.stack([1 - p_yes, p_yes], -1), [trial.answer for trial in source])
+    chosen = examples.differing(source, answers, gather(source, answers.item), most=3)
+    assert [example.item for example in chosen] == ["item-0", "item-1", "item-2"]
+    assert [example.people for example in chosen] == [0.0, 1.0, 1.0]
 
 
 def test_large_pictures_shrink(trials, answers_table):

@@ -1,6 +1,9 @@
 """A run that was evaluated on three rungs, with simulated answers and people, and no model."""
 
+import functools
 import json
+import pathlib
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -8,8 +11,10 @@ import pytest
 
 from vlmcog import evaluate as evaluate_lib
 from vlmcog.datasets.features import Judgment, Trial
+from vlmcog.datasets.read import TrialSource
 from vlmcog.datasets.specs import parse
 from vlmcog.evaluation import answers, ladder, manifest, tables
+from vlmcog.evaluation.metrics import Metric
 from vlmcog.tasks.registry import get_task
 from vlmcog.training import config as config_lib
 
@@ -18,9 +23,7 @@ QUALITY = {ladder.SAME_SPLIT: 4.0, ladder.REAL_PHOTOS: 0.5, ladder.OTHER_DOMAIN:
 
 
 class Trials(list):
-    def judgments(self):
-        rows = [(j.participant, trial.item, trial.task, j.response) for trial in self for j in trial.judgments]
-        return pd.DataFrame(rows, columns=["participant", "item", "task", "response"])
+    judgments = TrialSource.judgments
 
 
 def make_source(rung, *, count=40, names="item-{}", people=9):
@@ -58,25 +61,43 @@ def make_answers(rung, source, *, run, quality):
     return table.loc[:, list(answers.COLUMNS)]
 
 
-@pytest.fixture
-def make_run(tmp_path, monkeypatch):
-    """Returns a function that makes an evaluated run: `make_run(name, rungs, names, quality, answer)`."""
+def no_fit(answers, people):
+    """In place of a mixed model, which takes long and has its own tests."""
+    return [Metric(answers.model.iloc[0], "signed_root_r2", float("nan"), len(answers), reason="did not converge: why")]
 
-    def make(name="towers", *, rungs=tuple(QUALITY), names="item-{}", quality=QUALITY, constant=False):
-        workdir = tmp_path / name
+
+@pytest.fixture(scope="session")
+def evaluated(tmp_path_factory):
+    """Returns a function that makes an evaluated run, each only once."""
+
+    @functools.cache
+    def make(name, rungs, names, constant):
+        workdir = tmp_path_factory.mktemp("evaluated") / name
         config = config_lib.TrainConfig(data=config_lib.DataConfig(dataset=str(TUNED_ON)))
         workdir.mkdir()
         (workdir / "config.json").write_text(config_lib.to_json(config))
         chosen = [rung for rung in ladder.rungs(TUNED_ON) if rung.name in rungs]
         sources = {rung.spec: make_source(rung, names=names) for rung in chosen}
-        monkeypatch.setattr(evaluate_lib.read, "load", lambda spec, *_, **__: sources[spec])
         for rung in chosen:
-            table = make_answers(rung, sources[rung.spec], run=name, quality=quality[rung.name])
+            table = make_answers(rung, sources[rung.spec], run=name, quality=QUALITY[rung.name])
             if constant:
                 table = table.assign(probabilities="[0.4, 0.6]", response=1)
             tables.write(table, tables.answers_path(workdir, rung))
             manifest.update(workdir, rung.evaluated_on, {"checkpoint_step": 1500})
-        evaluate_lib.evaluate(workdir, [rung.evaluated_on for rung in chosen], rescore=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(evaluate_lib.read, "load", lambda spec, *_, **__: sources[spec])
+            patch.setattr(evaluate_lib.pseudo_r, "signed_root_r2", no_fit)
+            evaluate_lib.evaluate(workdir, [rung.evaluated_on for rung in chosen], rescore=True)
         return workdir
+
+    return make
+
+
+@pytest.fixture
+def make_run(tmp_path, evaluated):
+    """Returns a function that makes an evaluated run to play with: `make_run(name, rungs, names, constant)`."""
+
+    def make(name="towers", *, rungs=tuple(QUALITY), names="item-{}", constant=False):
+        return pathlib.Path(shutil.copytree(evaluated(name, rungs, names, constant), tmp_path / name))
 
     return make

@@ -193,7 +193,9 @@ def test_without_metrics_it_says_what_to_run(make_run, tmp_path):
         ("manifest.json", "{", "is no manifest"),
         ("train.jsonl", "{\n", "is damaged"),
         ("examples/lerer_towers.json", "[{}]", "make it anew with: python -m vlmcog.evaluate"),
+        ("examples/lerer_towers.differing.json", "[", "make it anew with: python -m vlmcog.evaluate"),
         ("people/lerer_towers.csv", "item\nx\n", "no column 'evaluated_on'"),
+        ("consistency/lerer_towers.csv", "first\nx\n", "no column 'evaluated_on'"),
     ],
 )
 def test_a_damaged_file_is_named(make_run, file, text, message):

@@ -1,4 +1,4 @@
-"""A few stimuli of each set, some answered rightly and some wrongly, drawn at random rather than picked."""
+"""A few stimuli of each set: some drawn at random rather than picked, and those where model and people differ most."""
 
 import base64
 import dataclasses
@@ -13,8 +13,9 @@ from PIL import Image
 
 from vlmcog.datasets.features import NO_ANSWER
 from vlmcog.datasets.read import TrialSource
-from vlmcog.statistics import ceilings
-from vlmcog.statistics.ceilings import Responses
+from vlmcog.evaluation.metrics import as_arrays
+from vlmcog.evaluation.people import People
+from vlmcog.tasks.registry import get_task
 
 MOST_PIXELS = 192
 
@@ -45,11 +46,18 @@ class Example:
 
 
 def examples(
-    source: TrialSource, answers: pd.DataFrame, responses: Responses | None, *, each: int = 3, seed: int = 0
+    source: TrialSource, answers: pd.DataFrame, people: People | None, *, each: int = 3, seed: int = 0
 ) -> list[Example]:
     """Draws up to `each` right and `each` wrong answers; where there is no truth, that many of any."""
-    means = None if responses is None else ceilings.item_means(responses)
-    return [_example(source, answers, means, index) for index in _draw(answers, each, seed)]
+    return [_example(source, answers, people, index) for index in _draw(answers, each, seed)]
+
+
+def differing(source: TrialSource, answers: pd.DataFrame, people: People, *, most: int = 6) -> list[Example]:
+    """Returns the items on which the model's graded answer and people's mean differ most, the farthest first."""
+    graded = as_arrays(answers, get_task(answers.task.iloc[0]).answers).graded
+    distance = np.nan_to_num(np.abs(graded - people.means), nan=-1.0)
+    order = np.argsort(-distance, kind="stable")[:most]
+    return [_example(source, answers, people, int(index)) for index in order if distance[index] >= 0]
 
 
 def to_json(chosen: Sequence[Example]) -> str:
@@ -72,8 +80,9 @@ def _draw(answers: pd.DataFrame, each: int, seed: int) -> list[int]:
     return [int(index) for group in groups for index in rng.permutation(group)[:each]]
 
 
-def _example(source: TrialSource, answers: pd.DataFrame, means: np.ndarray | None, index: int) -> Example:
+def _example(source: TrialSource, answers: pd.DataFrame, people: People | None, index: int) -> Example:
     trial, row = source[index], answers.iloc[index]
+    mean = np.nan if people is None else people.means[index]
     return Example(
         item=trial.item,
         question=trial.question,
@@ -81,7 +90,7 @@ def _example(source: TrialSource, answers: pd.DataFrame, means: np.ndarray | Non
         probabilities=tuple(json.loads(row.probabilities)),
         response=int(row.response),
         answer=trial.answer,
-        people=None if means is None or np.isnan(means[index]) else float(means[index]),
+        people=None if np.isnan(mean) else float(mean),
         png=_png(trial.image),
     )
 

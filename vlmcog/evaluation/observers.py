@@ -1,34 +1,63 @@
-"""Observers that see nothing, or next to nothing: what a model has to beat."""
+"""Observers that see nothing, one cue, or everything: what a model's answers are compared with.
+
+Their answers are tables like a model's and are scored like a model's; their names say what they are.
+"""
 
 import json
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from vlmcog.datasets.features import NO_ANSWER
+from vlmcog.datasets.read import TrialSource
 from vlmcog.datasets.shortcuts import Shortcut
 from vlmcog.evaluation.metrics import Metric
-from vlmcog.statistics.intervals import wilson
+from vlmcog.humans.heuristics import OBSERVERS
 
 OBSERVER = "observer: "
 CHANCE, MAJORITY, LOGISTIC = f"{OBSERVER}chance", f"{OBSERVER}majority", f"{OBSERVER}logistic"
 
 
-def observer_metrics(answers: pd.DataFrame, shortcuts: Sequence[Shortcut] = ()) -> list[Metric]:
-    """Returns the accuracy of each observer on the items that have a truth; none where no item has.
-
-    `chance` guesses among the options; `majority` always gives the answer that is most often right in this very set, so
-    no constant answer does better; `logistic` observers know one simple cue (see `datasets.shortcuts`).
-    """
+def chance(answers: pd.DataFrame) -> list[Metric]:
+    """Returns the accuracy of guessing among the options, which is exact; nothing where no item has a truth."""
     known = answers.loc[answers.answer != NO_ANSWER]
     if known.empty:
         return []
-    chance = float(np.mean([1 / len(json.loads(options)) for options in known.options]))
-    constant = known.answer == known.answer.mode()[0]
-    metrics = [Metric(CHANCE, "accuracy", chance, len(known)), _accuracy(MAJORITY, constant.to_numpy())]
-    return metrics + [_accuracy(f"{LOGISTIC} ({shortcut.name})", shortcut.correct) for shortcut in shortcuts]
+    accuracy = float(np.mean([1 / len(json.loads(options)) for options in known.options]))
+    return [Metric(CHANCE, "accuracy", accuracy, len(known))]
 
 
-def _accuracy(name: str, correct: np.ndarray) -> Metric:
-    return Metric(name, "accuracy", float(correct.mean()), len(correct), wilson(int(correct.sum()), len(correct)))
+def observer_answers(source: TrialSource, answers: pd.DataFrame, shortcuts: Sequence[Shortcut] = ()) -> pd.DataFrame:
+    """Returns the observers' answers to the trials that a model answered, in the layout of the model's.
+
+    `majority` always gives the answer that is most often right in this very set, so no constant answer does better;
+    `logistic` observers know one simple cue (see `datasets.shortcuts`); the others are those of `humans.heuristics`.
+    An observer that cannot answer every trial, such as a physical simulator before photographs, is left out.
+    """
+    tables = []
+    known = answers.loc[answers.answer != NO_ANSWER, "answer"]
+    if len(known):
+        constant = [np.eye(len(json.loads(options)))[known.mode()[0]] for options in answers.options]
+        tables.append(_table(answers, MAJORITY, constant))
+    for shortcut in shortcuts:
+        p_yes = list(np.stack([1 - shortcut.probability, shortcut.probability], -1))
+        tables.append(_table(answers, f"{LOGISTIC} ({shortcut.name})", p_yes))
+    for name, observe in OBSERVERS.items():
+        given = [probabilities for trial in source if (probabilities := observe(trial)) is not None]
+        if len(given) == len(answers):
+            tables.append(_table(answers, f"{OBSERVER}{name}", given))
+    return pd.concat(tables, ignore_index=True) if tables else answers.iloc[:0]
+
+
+def _table(answers: pd.DataFrame, name: str, probabilities: Sequence[Float[np.ndarray, " o"]]) -> pd.DataFrame:
+    with np.errstate(divide="ignore"):
+        log_probability = [float(np.log(p.max())) for p in probabilities]
+    return answers.assign(
+        model=name,
+        probabilities=[json.dumps(p.tolist()) for p in probabilities],
+        response=[int(p.argmax()) for p in probabilities],
+        log_probability=log_probability,
+        text="",
+    )

@@ -1,25 +1,170 @@
-"""What people said about the items that a model answered."""
+"""What people said about the items that a model answered, and how good that makes them."""
 
+import dataclasses
+import functools
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
 
-from vlmcog.statistics import ceilings
+from vlmcog.datasets.features import NO_ANSWER
+from vlmcog.datasets.read import TrialSource
+from vlmcog.errors import UserError
+from vlmcog.evaluation.metrics import PEOPLE, SIMULATED, Metric
+from vlmcog.humans.judgments import counted
+from vlmcog.humans.simulated_participants import is_simulated
+from vlmcog.statistics import ceilings, error_consistency, pairs
 from vlmcog.statistics.ceilings import Responses
+from vlmcog.statistics.intervals import Interval, bootstrap_people_and_items
+from vlmcog.tasks.answer_space import AnswerSpace
+from vlmcog.tasks.registry import get_task
 
-COLUMNS = ("evaluated_on", "item", "mean", "n")
+SLOW_RESAMPLES = 500
+"""Of statistics over pairs of people, and of those that are resampled one by one."""
+COLUMNS = ("evaluated_on", "who", "item", "mean", "n")
 
 
-def response_matrix(judgments: pd.DataFrame, items: Sequence[str]) -> Responses | None:
-    """Turns one task's judgment table into people x items, in the order of `items`; None where nobody was asked."""
-    if judgments.empty:
+@dataclasses.dataclass(frozen=True, eq=False)
+class People:
+    """What people said about each item, in the order of a model's answers.
+
+    Attributes:
+      means: each item's mean response; NaN where nobody answered.
+      n: how many people answered it.
+      responses: people x items, NaN where a person gave no answer; None where only means were published.
+      excluded: how many answers were left out because they are marked as excluded.
+      name: `people`, or `simulated participants`, which every table and figure of them says.
+    """
+
+    means: Float[np.ndarray, " items"]
+    n: Int[np.ndarray, " items"]
+    responses: Responses | None = None
+    excluded: int = 0
+    name: str = PEOPLE
+
+
+def gather(source: TrialSource, items: Sequence[str], judgments: pd.DataFrame | None = None) -> People | None:
+    """Returns what people said about `items`, answers that are marked as excluded left out; None where nobody did.
+
+    Args:
+      source: the trials.
+      items: the order in which to return them.
+      judgments: a checked table to take in place of the set's own.
+
+    Raises:
+      UserError: people and simulated participants are in one table.
+    """
+    table = source.judgments() if judgments is None else judgments
+    kept = counted(table)
+    if len(kept):
+        matrix = kept.pivot(index="participant", columns="item", values="response")
+        responses = matrix.reindex(columns=list(items)).to_numpy(float)
+        n = (~np.isnan(responses)).sum(0)
+        return People(ceilings.item_means(responses), n, responses, len(table) - len(kept), _name(list(matrix.index)))
+    published = {trial.item: trial.aggregate for trial in source if trial.aggregate}
+    if not published:
         return None
-    matrix = judgments.pivot(index="participant", columns="item", values="response")
-    return matrix.reindex(columns=list(items)).to_numpy(float)
+    return People(
+        means=np.array([published[item].mean if item in published else np.nan for item in items]),
+        n=np.array([published[item].n if item in published else 0 for item in items]),
+    )
 
 
-def item_table(responses: Responses, items: Sequence[str], *, evaluated_on: str) -> pd.DataFrame:
+def item_table(people: People, items: Sequence[str], *, evaluated_on: str) -> pd.DataFrame:
     """Returns each item's mean response and how many people gave one; no single person's answers."""
-    n = (responses == responses).sum(0)
-    table = pd.DataFrame({"item": list(items), "mean": ceilings.item_means(responses), "n": n})
-    return table.assign(evaluated_on=evaluated_on).loc[:, list(COLUMNS)]
+    table = pd.DataFrame({"item": list(items), "mean": people.means, "n": people.n})
+    return table.assign(evaluated_on=evaluated_on, who=people.name).loc[:, list(COLUMNS)]
+
+
+def people_metrics(answers: pd.DataFrame, people: People) -> list[Metric]:
+    """Scores the people: how often they are right, how alike they are, and the ceilings that they set for a model.
+
+    Against the truth: `accuracy` and `mean_absolute_error` are the average person's, `majority_accuracy` the vote's.
+    With each other: `kappa` and `error_consistency` are means over pairs of people; `mae_people` is the average
+    person's distance from the mean of all. Ceilings: those of `ceilings.py`. Intervals are over people and items. A
+    set that publishes only means allows none of these.
+    """
+    if people.responses is None:
+        return []
+    space = get_task(answers.task.iloc[0]).answers
+    answer = answers.answer.to_numpy()
+    known = answer != NO_ANSWER
+    metrics = _against_truth(people.responses[:, known], answer[known].astype(float), space) if known.any() else []
+    metrics += _with_each_other(people.responses, space) + _ceilings(people.responses, space)
+    return [dataclasses.replace(metric, model=people.name) for metric in metrics]
+
+
+def _name(participants: Sequence[str]) -> str:
+    simulated = [participant for participant in participants if is_simulated(participant)]
+    if simulated and len(simulated) < len(participants):
+        raise UserError(
+            f"{simulated[0]!r} is a simulated participant among people; evaluate people and simulated ones apart"
+        )
+    return SIMULATED if simulated else PEOPLE
+
+
+def _against_truth(responses: Responses, answer: Float[np.ndarray, " items"], space: AnswerSpace) -> list[Metric]:
+    metric = functools.partial(Metric, PEOPLE, n=len(answer))
+    metrics = []
+    if "accuracy" in space.metrics:
+        alone, vote = ceilings.individual_accuracy, ceilings.majority_accuracy
+        around_alone, around_vote = ceilings.individual_accuracy_interval, ceilings.majority_accuracy_interval
+        metrics = [
+            metric(name="accuracy", value=alone(responses, answer), interval=around_alone(responses, answer)),
+            metric(name="majority_accuracy", value=vote(responses, answer), interval=around_vote(responses, answer)),
+        ]
+    if "mean_absolute_error" in space.metrics:
+        interval = bootstrap_people_and_items(_mean_distance, responses, answer, resamples=SLOW_RESAMPLES)
+        metrics.append(metric(name="mean_absolute_error", value=_mean_distance(responses, answer), interval=interval))
+    if "error_consistency" in space.metrics:
+        correct = error_consistency.correctness(responses, answer)
+        interval = error_consistency.mean_of_pairs_interval(correct, resamples=SLOW_RESAMPLES)
+        value = error_consistency.mean_of_pairs(correct)
+        metrics.append(metric(name="error_consistency", value=value, interval=interval))
+    return metrics
+
+
+def _with_each_other(responses: Responses, space: AnswerSpace) -> list[Metric]:
+    metric = functools.partial(Metric, PEOPLE, n=responses.shape[1])
+    metrics = []
+    if "kappa" in space.metrics:
+        interval = pairs.mean_kappa_interval(responses, resamples=SLOW_RESAMPLES)
+        metrics.append(metric(name="kappa", value=pairs.mean_kappa(responses), interval=interval))
+    if "mae_people" in space.metrics:
+        interval = bootstrap_people_and_items(_mean_distance_from_all, responses, resamples=SLOW_RESAMPLES)
+        metrics.append(metric(name="mae_people", value=_mean_distance_from_all(responses), interval=interval))
+    return metrics
+
+
+def _ceilings(responses: Responses, space: AnswerSpace) -> list[Metric]:
+    if "pearson" not in space.metrics:
+        return []
+    metric = functools.partial(Metric, PEOPLE, n=responses.shape[1])
+    alone = ceilings.leave_one_out(responses)
+    reliability = ceilings.split_half_reliability(responses)
+    around = ceilings.split_half_interval(responses)
+    root = Interval(ceilings.correlation_ceiling(around.low), ceilings.correlation_ceiling(around.high))
+    metrics = [
+        metric(name="leave_one_out_pearson", value=alone, interval=ceilings.leave_one_out_interval(responses)),
+        metric(name="in_sample_pearson", value=ceilings.in_sample(responses)),
+        metric(name="split_half_reliability", value=reliability, interval=around),
+        metric(name="pearson_ceiling", value=ceilings.correlation_ceiling(reliability), interval=root),
+    ]
+    if space.kind == "binary":
+        judged = ceilings.item_means(responses)
+        cap = float(ceilings.binary_cap(judged[~np.isnan(judged)]))
+        metrics.append(metric(name="pearson_cap_of_yes_or_no", value=cap))
+    return metrics
+
+
+def _mean_distance(responses: Responses, answer: Float[np.ndarray, " items"]) -> float:
+    """The average person's mean absolute distance from `answer`."""
+    given = ~np.isnan(responses)
+    answering = given.any(1)
+    distances = np.where(given, np.abs(responses - answer), 0.0).sum(1)[answering] / given.sum(1)[answering]
+    return float(distances.mean()) if len(distances) else float("nan")
+
+
+def _mean_distance_from_all(responses: Responses) -> float:
+    return _mean_distance(responses, np.nan_to_num(ceilings.item_means(responses)))

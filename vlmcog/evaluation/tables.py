@@ -1,8 +1,10 @@
 """The tables of a run: each as CSV and Parquet, whole or not at all.
 
-answers/NAME.csv     what the model answered, a row an item
-people/NAME.csv      people's mean response to each item, where people were asked
-metrics.csv          tidy: one number a row
+answers/NAME.csv      what the model answered, a row an item
+observers/NAME.csv    the same of the observers, one below the other
+people/NAME.csv       people's mean response to each item, where people were asked
+consistency/NAME.csv  every two of people, model and observers compared in their errors
+metrics.csv           tidy: one number a row
 """
 
 import pathlib
@@ -12,14 +14,18 @@ import pandas as pd
 
 from vlmcog.errors import UserError
 from vlmcog.evaluation import answers as answers_lib
+from vlmcog.evaluation import consistency as consistency_lib
 from vlmcog.evaluation import metrics as metrics_lib
 from vlmcog.evaluation import people as people_lib
 from vlmcog.evaluation.ladder import Rung
 from vlmcog.files import atomic_path
 
-METRICS, ANSWERS, PEOPLE, EXAMPLES, MANIFEST = "metrics.csv", "answers", "people", "examples", "manifest.json"
+METRICS, MANIFEST = "metrics.csv", "manifest.json"
+ANSWERS, OBSERVERS, PEOPLE, CONSISTENCY, EXAMPLES = "answers", "observers", "people", "consistency", "examples"
 NUMBERS = {
     **dict.fromkeys(("value", "ci_low", "ci_high", "log_probability", "mean"), float),
+    **dict.fromkeys(("error_consistency", "observed", "expected", "lowest", "highest"), float),
+    **dict.fromkeys(("accuracy_difference", "p_holm"), float),
     **dict.fromkeys(("response", "answer", "n", "seed"), int),
 }
 
@@ -65,9 +71,24 @@ def people_path(workdir: pathlib.Path, rung: Rung) -> pathlib.Path:
     return workdir / PEOPLE / f"{rung.stem}.csv"
 
 
+def observers_path(workdir: pathlib.Path, rung: Rung) -> pathlib.Path:
+    """Where the observers' answers on a rung lie."""
+    return workdir / OBSERVERS / f"{rung.stem}.csv"
+
+
+def consistency_path(workdir: pathlib.Path, rung: Rung) -> pathlib.Path:
+    """Where the comparison of errors on a rung lies."""
+    return workdir / CONSISTENCY / f"{rung.stem}.csv"
+
+
 def examples_path(workdir: pathlib.Path, rung: Rung) -> pathlib.Path:
     """Where the example stimuli of a rung lie."""
     return workdir / EXAMPLES / f"{rung.stem}.json"
+
+
+def differing_path(workdir: pathlib.Path, rung: Rung) -> pathlib.Path:
+    """Where the stimuli lie on which model and people differ most."""
+    return workdir / EXAMPLES / f"{rung.stem}.differing.json"
 
 
 def read_answers(path: pathlib.Path, *, run: str, make_it: str) -> pd.DataFrame:
@@ -87,6 +108,11 @@ def read_metrics(workdir: pathlib.Path, *, run: str, make_it: str) -> pd.DataFra
 def read_people(path: pathlib.Path, *, make_it: str) -> pd.DataFrame:
     """Reads people's item means."""
     return read(path, people_lib.COLUMNS, make_it=make_it)
+
+
+def read_consistency(path: pathlib.Path, *, make_it: str) -> pd.DataFrame:
+    """Reads the comparison of errors."""
+    return read(path, consistency_lib.COLUMNS, make_it=make_it)
 
 
 def update_metrics(workdir: pathlib.Path, rows: pd.DataFrame, *, run: str, make_it: str) -> None:

@@ -10,14 +10,17 @@ import numpy as np
 import pandas as pd
 
 from vlmcog.datasets import specs
+from vlmcog.datasets.features import NO_ANSWER
 from vlmcog.datasets.location import build_command
 from vlmcog.datasets.specs import DatasetSpec
 from vlmcog.errors import UserError
 from vlmcog.evaluation import examples, ladder, manifest, tables
 from vlmcog.evaluation.examples import Example
 from vlmcog.evaluation.ladder import Rung
-from vlmcog.evaluation.metrics import PEOPLE
+from vlmcog.evaluation.metrics import PEOPLE, as_arrays
 from vlmcog.evaluation.observers import CHANCE, OBSERVER
+from vlmcog.statistics.calibration import Bin, reliability_curve
+from vlmcog.tasks.registry import get_task
 from vlmcog.training import workdir as workdir_lib
 from vlmcog.training.config import TrainConfig
 
@@ -36,6 +39,17 @@ class Estimate:
 
 
 @dataclasses.dataclass(frozen=True)
+class Pair:
+    """The error consistency of two of people, model and observers; NaN where undefined."""
+
+    first: str
+    second: str
+    error_consistency: float
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Standing:
     """What was measured on one evaluated set.
 
@@ -44,14 +58,20 @@ class Standing:
       facts: what the manifest says of it.
       estimates: every number.
       examples: some of its stimuli.
-      points: for each item judged by people, their mean response, the model's P(option 1) and the truth.
+      differing: those on which model and people differ most.
+      points: for each item judged by people, their mean response, the model's graded answer and the truth.
+      reliability: bins of P(yes) with how often the answer was yes, where there is a truth.
+      consistency: every two of people, model and observers compared in their errors.
     """
 
     rung: Rung
     facts: dict[str, Any]
     estimates: tuple[Estimate, ...]
     examples: tuple[Example, ...]
+    differing: tuple[Example, ...] = ()
     points: tuple[tuple[float, float, int], ...] = ()
+    reliability: tuple[Bin, ...] = ()
+    consistency: tuple[Pair, ...] = ()
 
     def get(self, metric: str, who: str = "") -> Estimate | None:
         """Returns a number of `who`: the model, unless named; None where it wasn't measured."""
@@ -144,12 +164,18 @@ def read(workdir: pathlib.Path) -> Content:
 
 def _standing(workdir: pathlib.Path, rung: Rung, rows: pd.DataFrame, record: dict[str, Any]) -> Standing:
     facts = record["evaluations"].get(rung.evaluated_on, {})
+    make_it = _evaluate(workdir, rung.evaluated_on)
+    answers = tables.read_answers(tables.answers_path(workdir, rung), run=record["run"], make_it=make_it)
+    has_people = bool(facts.get("people"))
     return Standing(
         rung=rung,
         facts=facts,
         estimates=tuple(_estimate(row, facts.get("undefined", {})) for row in rows.itertuples()),
-        examples=tuple(_read_examples(workdir, rung)),
-        points=tuple(_points(workdir, rung, record["run"])) if facts.get("people") else (),
+        examples=_read_examples(tables.examples_path(workdir, rung), make_it),
+        differing=_read_examples(tables.differing_path(workdir, rung), make_it) if has_people else (),
+        points=tuple(_points(workdir, rung, answers, make_it)) if has_people else (),
+        reliability=tuple(_reliability(answers)) if rung.is_binary else (),
+        consistency=tuple(_pairs(workdir, rung, make_it)),
     )
 
 
@@ -158,23 +184,36 @@ def _estimate(row: Any, undefined: dict[str, str]) -> Estimate:
     return Estimate(row.model, row.metric, row.value, row.ci_low, row.ci_high, row.n, reason)
 
 
-def _read_examples(workdir: pathlib.Path, rung: Rung) -> list[Example]:
-    path = tables.examples_path(workdir, rung)
+def _read_examples(path: pathlib.Path, make_it: str) -> tuple[Example, ...]:
     try:
-        return examples.from_json(path.read_text(encoding="utf-8"))
+        return tuple(examples.from_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        command = _evaluate(workdir, rung.evaluated_on)
-        raise UserError(f"cannot read {path} ({type(error).__name__}); make it anew with: {command}") from None
+        raise UserError(f"cannot read {path} ({type(error).__name__}); make it anew with: {make_it}") from None
 
 
-def _points(workdir: pathlib.Path, rung: Rung, run: str) -> Iterator[tuple[float, float, int]]:
-    command = _evaluate(workdir, rung.evaluated_on)
-    answers = tables.read_answers(tables.answers_path(workdir, rung), run=run, make_it=command)
-    people = tables.read_people(tables.people_path(workdir, rung), make_it=command)
+def _points(
+    workdir: pathlib.Path, rung: Rung, answers: pd.DataFrame, make_it: str
+) -> Iterator[tuple[float, float, int]]:
+    people = tables.read_people(tables.people_path(workdir, rung), make_it=make_it)
     means = dict(zip(people.item, people["mean"], strict=True))
-    for item, probabilities, answer in zip(answers.item, answers.probabilities, answers.answer, strict=True):
-        if rung.is_binary and not np.isnan(means.get(item, np.nan)):
-            yield means[item], json.loads(probabilities)[1], int(answer)
+    graded = as_arrays(answers, get_task(rung.task).answers).graded
+    for item, value, answer in zip(answers.item, graded, answers.answer, strict=True):
+        if not np.isnan(means.get(item, np.nan)):
+            yield means[item], float(value), int(answer)
+
+
+def _reliability(answers: pd.DataFrame) -> list[Bin]:
+    known = answers.loc[answers.answer != NO_ANSWER]
+    if known.empty:
+        return []
+    p_yes = np.array([json.loads(probabilities)[1] for probabilities in known.probabilities])
+    return [found for found in reliability_curve(p_yes, known.answer.to_numpy()) if found.n]
+
+
+def _pairs(workdir: pathlib.Path, rung: Rung, make_it: str) -> Iterator[Pair]:
+    table = tables.read_consistency(tables.consistency_path(workdir, rung), make_it=make_it)
+    columns = (table[column] for column in ("first", "second", "error_consistency", "ci_low", "ci_high"))
+    yield from map(Pair, *columns)
 
 
 def _missing(workdir: pathlib.Path, config: TrainConfig, tuned_on: DatasetSpec, done: set[str]) -> Iterator[Missing]:

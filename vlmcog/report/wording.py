@@ -8,6 +8,7 @@ from vlmcog.evaluation import ladder
 from vlmcog.evaluation.ladder import MAIN_TASK, Rung
 from vlmcog.evaluation.observers import LOGISTIC, OBSERVER
 from vlmcog.report.content import Content, Estimate, Standing
+from vlmcog.statistics.calibration import Bin
 
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
@@ -84,6 +85,16 @@ def size(standing: Standing) -> str:
 def who(name: str) -> str:
     """Returns a row's name without its machine-readable prefix."""
     return name.removeprefix(OBSERVER)
+
+
+def strength(kappa: float) -> str:
+    """Returns how strongly a cell of that kappa is shaded, from 0 % to 100 %."""
+    return f"{100 * min(max(kappa, 0.0), 1.0):.0f}%"
+
+
+def dot_radius(shown: Bin, bins: Sequence[Bin]) -> str:
+    """Returns the radius in pixels of a bin's dot, whose area goes with its number of items."""
+    return f"{2 + 5 * math.sqrt(shown.n / max(other.n for other in bins)):.1f}"
 
 
 def headline(content: Content) -> str:

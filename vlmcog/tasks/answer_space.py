@@ -7,10 +7,20 @@ from typing import Literal
 Kind = Literal["binary", "choice", "count", "rating"]
 
 METRICS: dict[Kind, tuple[str, ...]] = {
-    "binary": ("accuracy", "brier", "pearson", "spearman", "kappa"),
-    "choice": ("accuracy", "brier", "kappa"),
-    "count": ("accuracy", "mean_absolute_error", "pearson", "spearman"),
-    "rating": ("pearson", "spearman"),
+    "binary": (
+        "accuracy",
+        "brier",
+        "calibration_error",
+        "pearson",
+        "spearman",
+        "kappa",
+        "error_consistency",
+        "rmse_people",
+        "calibration_error_people",
+    ),
+    "choice": ("accuracy", "brier", "kappa", "error_consistency", "rmse_people"),
+    "count": ("accuracy", "mean_absolute_error", "pearson", "spearman", "mae_people"),
+    "rating": ("pearson", "spearman", "mae_people"),
 }
 
 
