@@ -13,6 +13,7 @@ TOWERS, TOWER_PEOPLE = ("3", "7", "20", "111"), 5
 JENGA_TRIALS, JENGA_PEOPLE = (1, 4, 5, 10), 3  # trial 5 has neither truth nor judgments
 CLIPS, CLIP_PEOPLE = (1, 2, 8, 13), 4
 AGENT_TRIALS, AGENT_WORKERS = (1, 2, 10), (1117, 1101, 1138)
+MODELS = ("FUYU", "OTTER", "ADAPTER", "GPT-4V", "CLAUDE-3")
 PHYSION_CLIPS = ("pilot_drop_0001", "pilot_drop_0002", "pilot_tower_Ä_0003")
 PHYSION_PEOPLE = 20
 
@@ -91,11 +92,11 @@ def write_rdata(path: pathlib.Path, name: str, table: pd.DataFrame) -> None:
 
 
 def _write_towers(root: pathlib.Path, rng: np.random.Generator) -> None:
-    results = [["Image", "Experiment", "GT", "MODEL", "", ""]]
-    results += [[item, experiment, "White", "Beige", "", ""] for experiment in "12" for item in TOWERS]
+    results = [["Image", "Experiment", "GT", *MODELS, "", ""]]
+    results += [[item, experiment, "White", *["Beige"] * 5, "", ""] for experiment in "12" for item in TOWERS]
     blocks = []
     for index, item in enumerate(TOWERS):
-        results.append([item, "3", index % 2, 1, "", ""])
+        results.append([item, "3", index % 2, "" if index == 3 else 0, 1, 1, *rng.integers(0, 2, 2), "", ""])
         blocks.append([item, *range(13), 2, 1, 4 * (index > 0), 3 * (index > 1), index % 2])
         write_picture(root / f"eval/images/lerer100/{item}.png", rng, size=(32, 32))
     humans = [["", *range(TOWER_PEOPLE)]]
@@ -106,10 +107,10 @@ def _write_towers(root: pathlib.Path, rng: np.random.Generator) -> None:
 
 
 def _write_jenga(root: pathlib.Path, rng: np.random.Generator) -> None:
-    results = [["Image", "Experiment", "Condition", "GT", "GPT-4V", "FUYU"]]
-    results += [[trial, 1, "counting", trial + 5, 7, 4] for trial in JENGA_TRIALS]
-    results += [[trial, 2, "prediction", "" if trial == 5 else trial % 3, trial, 4] for trial in JENGA_TRIALS]
-    results += [[trial, 3, "responsibility", "", 10 * trial, 50] for trial in JENGA_TRIALS]
+    results = [["Image", "Experiment", "Condition", "GT", *MODELS]]
+    results += [[trial, 1, "counting", trial + 5, 7, 4, 5, 6, 7] for trial in JENGA_TRIALS]
+    results += [[trial, 2, "prediction", "" if trial == 5 else trial % 3, trial, 4, 1, 2, 0] for trial in JENGA_TRIALS]
+    results += [[trial, 3, "responsibility", "", 10 * trial, 50, "", 0, 100] for trial in JENGA_TRIALS]
     write_csv(root / "data/JENGA_RESULTS_REV2.csv", results, delimiter=";")
     for condition, most in (("prediction", 6), ("responsibility", 100)):
         table = jenga_table(rng, condition, most)
@@ -131,9 +132,9 @@ def _write_michotte(root: pathlib.Path, rng: np.random.Generator) -> None:
         write_csv(root / f"dataframes/03_michotte/HUMAN_{name}.csv", rows)
     for clip in CLIPS:
         write_picture(root / f"eval/images/michotte_edit/clip_{clip}.png", rng, size=(100, 75), mode="RGBA")
-    results = [["SEQ", "COND", "FUYU", "OTTER"], *([clip, "color", "pink", "white"] for clip in CLIPS)]
-    results += [[clip, "outcome", "" if clip == 1 else 0, 10 * clip] for clip in CLIPS]
-    results += [[clip, "counterfactual", "", 5 * clip] for clip in CLIPS]
+    results = [["SEQ", "COND", *MODELS], *([clip, "color", *["pink"] * 5] for clip in CLIPS)]
+    results += [[clip, "outcome", "" if clip == 1 else 0, 5 * clip, 100, 0, 50 + clip] for clip in CLIPS]
+    results += [[clip, "counterfactual", "", 5 * clip, 90, "", 0] for clip in CLIPS]
     write_csv(root / "data/MICHOTTE_RESULTS_REV2.csv", results)
 
 
@@ -146,9 +147,9 @@ def _write_agents(root: pathlib.Path, rng: np.random.Generator) -> None:
         write_csv(root / f"data/agents_{name}.csv", rows)
     for trial in AGENT_TRIALS:
         write_picture(root / f"eval/images/agents/{trial}.png", rng, size=(113, 94), mode="RGBA")
-    results = [["SEQ", "COND", "FUYU", "OTTER"], *([trial, "Color", "Red", "White"] for trial in AGENT_TRIALS)]
-    results += [[trial, "Intention", "", 10 * trial] for trial in AGENT_TRIALS]
-    results += [[trial, "Counterfactual", 0, 9 * trial] for trial in AGENT_TRIALS]
+    results = [["SEQ", "COND", *MODELS], *([trial, "Color", *["Red"] * 5] for trial in AGENT_TRIALS)]
+    results += [[trial, "Intention", "", 10 * trial, "", 50, 100 - trial] for trial in AGENT_TRIALS]
+    results += [[trial, "Counterfactual", 0, 9 * trial, "", 0, 50] for trial in AGENT_TRIALS]
     write_csv(root / "data/AGENTS_RESULTS.csv", results)
 
 
