@@ -22,13 +22,17 @@ LADDER = (SAME_SPLIT, OPPOSITE_SPLIT, OTHER_LOOK, REAL_PHOTOS, OTHER_DOMAIN)
 
 MAIN_TASK = {  # the question with which a dataset stands on the ladder, a yes/no question where it has one
     "cubeworld_towers": "tower_falls",
+    "cubeworld_mixed": "mixed_tower_falls",
     "cubeworld_pyramids": "red_block_any",
+    "cubeworld_walls": "red_block_any",
     "cubeworld_heaps": "red_brick_any",
     "cubeworld_tops": "top_falls",
     "cubeworld_sides": "side_falls",
     "cubeworld_counterweights": "beam_falls",
+    "cubeworld_boards": "board_tips",
     "cubeworld_pairs": "tower_falls",
     "cubeworld_minimal": "tower_falls",
+    "cubeworld_gates": "gate_passed",
     "lerer_towers": "tower_falls",
     "jenga": "jenga_count",
     "michotte": "michotte_outcome",
@@ -80,7 +84,7 @@ def rungs(tuned_on: DatasetSpec) -> tuple[Rung, ...]:
             dataclasses.replace(elsewhere, split_size=_other(tuned_on.split_size, SPLIT_SIZES)),
             dataclasses.replace(elsewhere, look=_other(tuned_on.look, LOOKS)),
             PHOTOS,
-            dataclasses.replace(elsewhere, name=_other(tuned_on.name, SYNTHETIC)),
+            dataclasses.replace(elsewhere, name=_other_domain(tuned_on.name)),
         ]
     return tuple(rung(str(spec), tuned_on) for spec in specs)
 
@@ -107,6 +111,12 @@ def classify(tuned_on: DatasetSpec, spec: DatasetSpec) -> str:
     if len(differing) > 1:
         return ELSEWHERE
     return differing[0] if differing else SAME_SPLIT
+
+
+def _other_domain(name: str) -> str:
+    """The first synthetic set whose question is of another cognitive domain."""
+    domains = {other: get_task(MAIN_TASK[other]).domain for other in SYNTHETIC}
+    return next(other for other in SYNTHETIC if domains[other] != domains[name])
 
 
 def _other(value: str, values: Iterable[str]) -> str:
