@@ -36,6 +36,12 @@ def test_two_steps_away_is_elsewhere():
     assert ladder.classify(tuned_on, parse("cubeworld_towers/wooden_large")) == ladder.ELSEWHERE
 
 
+def test_another_kind_of_scene_in_the_same_domain_is_elsewhere():
+    tuned_on = parse("cubeworld_towers/cubeworld_small")
+    assert ladder.classify(tuned_on, parse("cubeworld_sides/cubeworld_small")) == ladder.ELSEWHERE
+    assert ladder.classify(tuned_on, parse("cubeworld_heaps/cubeworld_small")) == ladder.OTHER_DOMAIN
+
+
 def test_another_question_is_elsewhere():
     pyramids = parse("cubeworld_pyramids/cubeworld_small")
     assert ladder.rung("cubeworld_pyramids/cubeworld_small", pyramids).name == ladder.SAME_SPLIT

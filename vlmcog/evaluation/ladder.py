@@ -108,15 +108,18 @@ def classify(tuned_on: DatasetSpec, spec: DatasetSpec) -> str:
         return REAL_PHOTOS
     steps = {"name": OTHER_DOMAIN, "look": OTHER_LOOK, "split_size": OPPOSITE_SPLIT}
     differing = [step for field, step in steps.items() if getattr(spec, field) != getattr(tuned_on, field)]
-    if len(differing) > 1:
+    if len(differing) > 1 or (differing == [OTHER_DOMAIN] and _domain(spec.name) == _domain(tuned_on.name)):
         return ELSEWHERE
     return differing[0] if differing else SAME_SPLIT
 
 
 def _other_domain(name: str) -> str:
     """The first synthetic set whose question is of another cognitive domain."""
-    domains = {other: get_task(MAIN_TASK[other]).domain for other in SYNTHETIC}
-    return next(other for other in SYNTHETIC if domains[other] != domains[name])
+    return next(other for other in SYNTHETIC if _domain(other) != _domain(name))
+
+
+def _domain(name: str) -> str:
+    return get_task(MAIN_TASK[name]).domain
 
 
 def _other(value: str, values: Iterable[str]) -> str:
