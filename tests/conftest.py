@@ -13,7 +13,28 @@ import made_up_releases
 import pytest
 from jaxtyping import install_import_hook
 
-ARRAY_MODULES = ("attention", "gemma", "gemma3", "generative", "layers", "paligemma", "processor", "products", "siglip")
+ARRAY_MODULES = (
+    "attention",
+    "dual_encoder",
+    "encoder",
+    "gemma",
+    "gemma3",
+    "generative",
+    "images",
+    "flamingo",
+    "layers",
+    "llama",
+    "norms",
+    "paligemma",
+    "processor",
+    "products",
+    "qwen",
+    "qwen_vision",
+    "resampler",
+    "rope",
+    "siglip",
+    "text_encoder",
+)
 install_import_hook([f"vlmcog.models.{module}" for module in ARRAY_MODULES], "shape_checker.check")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -156,7 +156,8 @@ def _pieces(rule: Rule, shape: tuple[int, ...]) -> list[Piece]:
     rest = shape[layered + len(own) :]
     if not layered:
         return [Piece(rule, rule.name, own, rest)]
-    return [Piece(rule, rule.name.replace("{layer}", str(i)), (i, *own), rest) for i in range(shape[0])]
+    layers = [str(rule.stride * place + rule.offset) for place in range(shape[0])]
+    return [Piece(rule, rule.name.replace("{layer}", n), (i, *own), rest) for i, n in enumerate(layers)]
 
 
 def _by_path(pieces: Iterable[Piece]) -> dict[str, list[Piece]]:

@@ -257,6 +257,6 @@ def _write_file(path: pathlib.Path, tensors: Mapping[str, Any], read: Callable[[
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.write(len(text).to_bytes(_LENGTH_BYTES, "little") + text)
         for name, tensor in tensors.items():
-            array = np.ascontiguousarray(read(name))
+            array = np.asarray(read(name), order="C")  # ascontiguousarray would give a scalar an axis
             assert (array.shape, array.dtype) == (tuple(tensor.shape), np.dtype(tensor.dtype)), name
             array.reshape(-1).view(np.uint8).tofile(file)

@@ -8,17 +8,37 @@ from vlmcog.models import hugging_face, registry
 
 DTYPES = ("float32", "bfloat16")
 CUSTOM = "custom"
+OBJECTIVES = ("softmax", "sigmoid", "linear")
+Activation = Literal["gelu_tanh", "gelu", "quick_gelu", "silu", "relu"]
 
 
-@dataclasses.dataclass(frozen=True)
-class VisionConfig:
-    """A SigLIP-style vision transformer on square patches of `patch_size` pixels."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """A transformer of pre-norm blocks with LayerNorm and biases; the defaults are SigLIP's."""
 
     width: int
     depth: int
     mlp_dim: int
     num_heads: int
+    activation: Activation = "gelu_tanh"
+    epsilon: float = 1e-6
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VisionConfig(EncoderConfig):
+    """A vision transformer on square patches; the defaults are SigLIP's.
+
+    Attributes:
+      patch_size: side of a patch in pixels.
+      patch_bias: whether the projection of patches has a bias.
+      class_token: whether a learned token comes before those of the patches.
+      pre_norm: whether tokens are normalised before the first block.
+    """
+
     patch_size: int
+    patch_bias: bool = True
+    class_token: bool = False
+    pre_norm: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +111,9 @@ class ModelConfig:
         package.
       prefix_length: most tokens of a question, with its begin-of-text and line feed.
       suffix_length: most tokens of an answer, with its end-of-text.
+      objective: how a family that compares (SigLIP, CLIP) learns and scores: options against each other (`softmax`),
+        each by itself (`sigmoid`), or by a new `linear` read-out of the image, which suits one task and reads no words.
+      max_options: the most options of a question that such a family learns from.
       dropout: share of activations dropped after each attention and MLP block in training.
       parameter_dtype: dtype in which parameters are made and kept.
       compute_dtype: dtype of activations; logits, softmax and loss are float32 in any case.
@@ -108,6 +131,8 @@ class ModelConfig:
     vocabulary: str = ""
     prefix_length: int = 20
     suffix_length: int = 4
+    objective: Literal["softmax", "sigmoid", "linear"] = "softmax"
+    max_options: int = 2
     dropout: float = 0.0
     parameter_dtype: Literal["float32", "bfloat16"] = "float32"
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
@@ -124,6 +149,9 @@ class ModelConfig:
             )
         _check_choice("parameter_dtype", self.parameter_dtype, DTYPES)
         _check_choice("compute_dtype", self.compute_dtype, DTYPES)
+        _check_choice("objective", self.objective, OBJECTIVES)
+        if self.max_options < 2:
+            raise UserError(f"model.max_options={self.max_options} leaves nothing to tell apart; give 2 or more")
         multiple = self.networks.image_multiple
         if self.image_size <= 0 or self.image_size % multiple:
             raise UserError(

@@ -21,6 +21,7 @@ from vlmcog.models.attention import attend, soft_cap, window_mask
 from vlmcog.models.config import DecoderConfig
 from vlmcog.models.hugging_face import Rule, expect_config, within
 from vlmcog.models.layers import dtypes_of, stack_layers
+from vlmcog.models.norms import RMSNorm
 from vlmcog.models.products import product
 
 _EPSILON = 1e-6
@@ -141,21 +142,6 @@ class _Embedder(nn.Module):
 
     def decode(self, x):
         return jnp.einsum("...d,vd->...v", x, self.table.astype(self.dtype), preferred_element_type=jnp.float32)
-
-
-class RMSNorm(nn.Module):
-    """Divides by the root mean square of the last axis, times 1 + `scale`, in float32 throughout."""
-
-    dtype: DTypeLike
-    param_dtype: DTypeLike
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
-        """Normalises."""
-        scale = self.param("scale", nn.initializers.zeros, (x.shape[-1],), self.param_dtype).astype(jnp.float32)
-        x = x.astype(jnp.float32)
-        x = x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + _EPSILON)
-        return (x * jnp.broadcast_to(1 + scale, x.shape)).astype(self.dtype)
 
 
 class _Block(nn.Module):

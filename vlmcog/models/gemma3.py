@@ -17,10 +17,11 @@ from jaxtyping import Array, Bool, Float, Int
 from vlmcog.models import gemma, siglip
 from vlmcog.models.attention import positions_of, window_mask
 from vlmcog.models.config import DecoderConfig, ModelConfig, VisionConfig
-from vlmcog.models.gemma import Gemma, Masks, Past, RMSNorm
+from vlmcog.models.gemma import Gemma, Masks, Past
 from vlmcog.models.generative import GenerativeModel, Reading
 from vlmcog.models.hugging_face import Layout, Rule, expect_config, read_config
 from vlmcog.models.layers import dtypes_of
+from vlmcog.models.norms import RMSNorm
 from vlmcog.models.paligemma import HEAD, RENAMES, UNUSED
 from vlmcog.models.processor import Processor
 from vlmcog.models.products import product

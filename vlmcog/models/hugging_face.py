@@ -37,6 +37,8 @@ class Rule:
       part: where several parameters share a tensor: (k, n) is the k-th of n equal parts of its first axis.
       rows: where theirs may be padded: the number of rows on their first axis. Rows beyond ours are dropped on the way
         in and zero on the way out.
+      stride: where ours stacks every so-manieth layer of theirs only: `{layer}` is stride * place + offset.
+      offset: the first of these layers.
     """
 
     path: str
@@ -45,6 +47,8 @@ class Rule:
     index: int | None = None
     part: tuple[int, int] | None = None
     rows: int | None = None
+    stride: int = 1
+    offset: int = 0
 
     def shape(self, ours: Sequence[int]) -> tuple[int, ...]:
         """The shape of their (part of a) tensor, from that of our (part of a) parameter."""

@@ -9,13 +9,12 @@ r"""Images and text to the arrays of a batch, as for "Will it fall?" and "yes"; 
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
-import PIL.Image
 from jaxtyping import Float
 
 from vlmcog.errors import UserError
+from vlmcog.models.images import BIG_VISION, ImageRecipe
 from vlmcog.models.tokenizer import Tokenizer
 
 Example = dict[str, np.ndarray]
@@ -32,7 +31,7 @@ class Processor:
       prefix_length: most tokens of bos + question + line feed.
       suffix_length: most tokens of answer + eos.
       n_fixed: of `prefix_length`, the tokens that every prompt has and no question fills, such as the image's.
-      resample: how images are resized, by Pillow's name.
+      recipe: how images are resized and scaled.
     """
 
     tokenizer: Tokenizer
@@ -40,39 +39,35 @@ class Processor:
     prefix_length: int
     suffix_length: int
     n_fixed: int = 0
-    resample: Literal["bilinear", "bicubic"] = "bilinear"
+    recipe: ImageRecipe = BIG_VISION
 
     def image(self, image: np.ndarray) -> Float[np.ndarray, "size size 3"]:
-        """Resizes to the model's square (anti-aliased, bilinear as big_vision does) and scales to [-1, 1].
+        """The image as a normalised square.
 
         Raises:
           UserError: the image is not uint8 [h, w, 3].
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
-            raise UserError(
-                f"an image must be uint8 [h, w, 3], not {image.dtype} {list(image.shape)}; decode it as RGB"
-            )
-        size = (self.image_size, self.image_size)
-        if image.shape[:2] != size:
-            image = np.asarray(PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling[self.resample.upper()]))
-        return image.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+        return self.recipe.square(image, self.image_size)
 
     def read_image(self, image: np.ndarray) -> Example:
         """The arrays that an image becomes in a batch; families whose image is more than `image` add theirs here."""
         return {"image": self.image(image)}
 
-    def train_example(self, image: np.ndarray, question: str, answer: str) -> Example:
+    def train_example(self, image: np.ndarray, question: str, answer: str, options: Sequence[str] = ()) -> Example:
         """An example to learn from: `image`, `text`, `mask_ar`, `mask_input`, `mask_loss`.
+
+        The other `options` are for families that learn to tell them apart; these learn to say the answer.
 
         Raises:
           UserError: question or answer is too long.
         """
-        prefix, suffix = self._prefix(question), self._suffix(answer)
+        read = self.read_image(image)
+        prefix, suffix = self._prefix(question, read), self._suffix(answer)
         length = self.prefix_length + self.suffix_length
         in_suffix = np.zeros(length, bool)
         in_suffix[len(prefix) : len(prefix) + len(suffix)] = True
-        text, mask_input = self._pad(prefix + suffix, length)
-        return self.read_image(image) | {
+        text, mask_input = self.pad(prefix + suffix, length)
+        return read | {
             "text": text,
             "mask_ar": in_suffix.astype(np.int32),
             "mask_input": mask_input,
@@ -81,20 +76,23 @@ class Processor:
 
     def prefix_example(self, image: np.ndarray, question: str) -> Example:
         """An example to reply to: `image` and the prefix as `text` and `mask_input`."""
-        text, mask_input = self._pad(self._prefix(question), self.prefix_length)
-        return self.read_image(image) | {"text": text, "mask_input": mask_input}
+        read = self.read_image(image)
+        text, mask_input = self.pad(self._prefix(question, read), self.prefix_length)
+        return read | {"text": text, "mask_input": mask_input}
 
     def score_example(self, image: np.ndarray, question: str, options: Sequence[str]) -> Example:
         """An example whose options are to be scored: a prefix example with `options` and `options_mask`."""
-        padded = [self._pad(self._suffix(option), self.suffix_length) for option in options]
+        padded = [self.pad(self._suffix(option), self.suffix_length) for option in options]
         tokens, masks = zip(*padded, strict=True)
         return self.prefix_example(image, question) | {"options": np.stack(tokens), "options_mask": np.stack(masks)}
 
     def blank_example(self) -> Example:
         """An example with every array that the model reads, of no meaning, to make parameters by."""
         image = np.zeros((self.image_size, self.image_size, 3), np.uint8)
-        text, mask_input = self._pad(self.prefix(""), max(self.n_fixed, 2))
-        return self.read_image(image) | {"text": text, "mask_input": mask_input}
+        read = self.read_image(image)
+        ids = self.prefix_of("", read)
+        text, mask_input = self.pad(ids, len(ids))
+        return read | {"text": text, "mask_input": mask_input}
 
     @property
     def stop_tokens(self) -> tuple[int, ...]:
@@ -109,17 +107,23 @@ class Processor:
         """The tokens of a question as the model was trained to be asked; families differ here."""
         return [self.tokenizer.bos, *self.tokenizer.encode(question), *self.tokenizer.encode(SEPARATOR)]
 
+    def prefix_of(self, question: str, read: Example) -> list[int]:
+        """The same, given the image that was read, for families whose images take more or fewer tokens."""
+        del read
+        return self.prefix(question)
+
     def suffix(self, answer: str) -> list[int]:
         """The tokens of an answer, with the one that ends it; families differ here."""
         return [*self.tokenizer.encode(answer), self.tokenizer.eos]
 
-    def _pad(self, ids: list[int], length: int) -> tuple[np.ndarray, np.ndarray]:
+    def pad(self, ids: list[int], length: int) -> tuple[np.ndarray, np.ndarray]:
+        """The ids filled up to a length, and which of them are real."""
         text = np.full(length, self.tokenizer.pad, np.int32)
         text[: len(ids)] = ids
         return text, np.arange(length) < len(ids)
 
-    def _prefix(self, question: str) -> list[int]:
-        ids = self.prefix(question)
+    def _prefix(self, question: str, read: Example) -> list[int]:
+        ids = self.prefix_of(question, read)
         return _check_length("prefix", question, ids, self.prefix_length, self.n_fixed)
 
     def _suffix(self, answer: str) -> list[int]:

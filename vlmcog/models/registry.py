@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from vlmcog.models.boundary import VisionLanguageModel
     from vlmcog.models.config import ModelConfig, Networks
 
-FAMILIES = {"gemma3": "vlmcog.models.gemma3", "paligemma": "vlmcog.models.paligemma"}
+FAMILIES = {
+    "clip": "vlmcog.models.clip",
+    "flamingo": "vlmcog.models.flamingo",
+    "gemma3": "vlmcog.models.gemma3",
+    "paligemma": "vlmcog.models.paligemma",
+    "qwen": "vlmcog.models.qwen",
+    "siglip": "vlmcog.models.siglip_dual",
+}
 
 
 class Family(Protocol):

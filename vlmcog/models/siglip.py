@@ -1,36 +1,44 @@
-"""The vision transformer of SigLIP (https://arxiv.org/abs/2303.15343), with big_vision's parameter names.
+"""The vision transformer of SigLIP (https://arxiv.org/abs/2303.15343) and, by its switches, of CLIP.
 
-Letters: b batch, n patches, d width.
+Parameters bear big_vision's names. Letters: b batch, n tokens, d width.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from vlmcog.models.attention import attend
+from vlmcog.models import encoder
 from vlmcog.models.config import VisionConfig
+from vlmcog.models.encoder import Encoder, Mlp, MultiHeadAttention, dense, norm
 from vlmcog.models.hugging_face import Rule, expect_config, within
-from vlmcog.models.layers import dtypes_of, stack_layers
+from vlmcog.models.layers import dtypes_of
+from vlmcog.models.norms import LayerNorm
 from vlmcog.models.products import dot_general
 
-_XAVIER = nn.initializers.xavier_uniform()
-_NEAR_ZERO = nn.initializers.normal(1e-6)
 _EPSILON = 1e-6
 _MAX_WAVELENGTH = 100.0
 IMAGE_SIZE = 224  # what a `config.json` means by leaving it out
 
+Pool = Literal["none", "map", "class"]
+
 
 class VisionTransformer(nn.Module):
-    """Image to one token a patch, projected to the decoder's width, or as the encoder leaves it at `output_width` 0.
+    """Image to one token a patch or to one in all, projected to another width.
 
     The projection starts at lecun_normal, so that after the encoder's norm image tokens have the size of text
     embeddings (RMS 1). big_vision starts it at zero, which suits pre-trained towers: from scratch nothing would
     reach the vision tower at first, and the decoder's RMSNorm of a zero vector magnifies its first step a thousandfold.
+
+    Attributes:
+      config: what the tokens go through.
+      output_width: that of the projection; 0 for none.
+      output_bias: whether the projection has a bias.
+      final_norm: whether the tokens are normalised after the last block.
+      pool: `map` gathers the tokens by attention from a learned probe, `class` takes the class token, `none` keeps all.
     """
 
     config: VisionConfig
@@ -40,21 +48,61 @@ class VisionTransformer(nn.Module):
     param_dtype: DTypeLike = jnp.float32
     scan: bool = False
     remat: bool = False
+    output_bias: bool = True
+    pool: Pool = "none"
+    final_norm: bool = True
 
     @nn.compact
-    def __call__(self, image: Float[Array, "b height width 3"]) -> Float[Array, "b n d"]:
-        """Tokens of an image in [-1, 1], row by row."""
+    def __call__(self, image: Float[Array, "b height width 3"]) -> Float[Array, "b *n d"]:
+        """Tokens of a normalised image, row by row, or the one that they are pooled to."""
         config, dtypes = self.config, dtypes_of(self)
-        patch = (config.patch_size, config.patch_size)
-        x = nn.Conv(config.width, patch, strides=patch, padding="VALID", **dtypes, name="embedding")(image)
-        _, *grid, width = x.shape
-        positions = self.param("pos_embedding", _sines, grid, width, self.param_dtype)
-        x = x.reshape(len(image), -1, width)
-        x = x + jnp.broadcast_to(positions.astype(self.dtype), x.shape)
-        x = _Encoder(config, self.dropout, self.scan, self.remat, **dtypes, name="Transformer")(x)
+        x = self._tokens(image)
+        if config.pre_norm:
+            x = LayerNorm(config.epsilon, **dtypes, name="pre_norm")(x)
+        run = {"scan": self.scan, "remat": self.remat, "final_norm": self.final_norm}
+        x = Encoder(config, self.dropout, **run, **dtypes, name="Transformer")(x)
+        if self.pool == "map":
+            x = _MapHead(config, **dtypes, name="MAPHead_0")(x)
+        elif self.pool == "class":
+            x = x[:, 0]
         if not self.output_width:
             return x
-        return nn.Dense(self.output_width, **dtypes, dot_general=dot_general, name="head")(x)
+        return nn.Dense(self.output_width, self.output_bias, **dtypes, dot_general=dot_general, name="head")(x)
+
+    def _tokens(self, image):
+        config, dtypes = self.config, dtypes_of(self)
+        patch = {"kernel_size": (config.patch_size,) * 2, "strides": (config.patch_size,) * 2, "padding": "VALID"}
+        x = nn.Conv(config.width, **patch, use_bias=config.patch_bias, **dtypes, name="embedding")(image)
+        _, *grid, width = x.shape
+        positions = self.param("pos_embedding", _positions, grid, config, self.param_dtype)
+        x = x.reshape(len(image), -1, width)
+        if config.class_token:
+            token = self.param("cls", nn.initializers.normal(width**-0.5), (1, 1, width), self.param_dtype)
+            x = jnp.concatenate([jnp.broadcast_to(token.astype(self.dtype), (len(x), 1, width)), x], axis=1)
+        return x + jnp.broadcast_to(positions.astype(self.dtype), x.shape)
+
+
+class _MapHead(nn.Module):
+    """Attention from a learned probe to all tokens, then an MLP beside the stream."""
+
+    config: VisionConfig
+    dtype: DTypeLike
+    param_dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, x):
+        config, dtypes = self.config, dtypes_of(self)
+        probe = self.param("probe", nn.initializers.xavier_uniform(), (1, 1, config.width), self.param_dtype)
+        probe = jnp.broadcast_to(probe.astype(self.dtype), (len(x), 1, config.width))
+        x = MultiHeadAttention(config.num_heads, **dtypes, name="MultiHeadDotProductAttention_0")(probe, x)
+        y = LayerNorm(config.epsilon, **dtypes, name="LayerNorm_0")(x)
+        return (x + Mlp(config.mlp_dim, config.activation, **dtypes, name="MlpBlock_0")(y))[:, 0]
+
+
+def _positions(key: Array, grid: list[int], config: VisionConfig, dtype: DTypeLike) -> Float[Array, "1 n d"]:
+    """Where the positions start; that of the class token at zero."""
+    places = _sines(key, grid, config.width, dtype)
+    return jnp.pad(places, ((0, 0), (int(config.class_token), 0), (0, 0)))
 
 
 def _sines(key: Array, grid: list[int], width: int, dtype: DTypeLike) -> Float[Array, "1 n d"]:
@@ -70,129 +118,50 @@ def _sines(key: Array, grid: list[int], width: int, dtype: DTypeLike) -> Float[A
     return 0.5 * jnp.concatenate(waves, axis=-1)[None].astype(dtype)
 
 
-class _Encoder(nn.Module):
-    config: VisionConfig
-    dropout: float
-    scan: bool
-    remat: bool
-    dtype: DTypeLike
-    param_dtype: DTypeLike
-
-    @nn.compact
-    def __call__(self, x):
-        dtypes = dtypes_of(self)
-        blocks = stack_layers(_EncoderBlock, depth=self.config.depth, scan=self.scan, remat=self.remat)
-        x, _ = blocks(self.config, self.dropout, **dtypes, name="encoderblock")(x, None)
-        return _LayerNorm(**dtypes, name="encoder_norm")(x)
-
-
-class _EncoderBlock(nn.Module):
-    config: VisionConfig
-    dropout: float
-    dtype: DTypeLike
-    param_dtype: DTypeLike
-
-    @nn.compact
-    def __call__(self, x, _):
-        dtypes = dtypes_of(self)
-        drop = nn.Dropout(self.dropout, deterministic=not self.has_rng("dropout"))
-        y = _LayerNorm(**dtypes, name="LayerNorm_0")(x)
-        y = _SelfAttention(self.config.num_heads, **dtypes, name="MultiHeadDotProductAttention_0")(y)
-        x = x + drop(y)
-        y = _LayerNorm(**dtypes, name="LayerNorm_1")(x)
-        y = _Mlp(self.config.mlp_dim, **dtypes, name="MlpBlock_0")(y)
-        return x + drop(y), None
-
-
-class _LayerNorm(nn.Module):
-    """In float32 throughout; Flax's own mixes dtypes under strict promotion."""
-
-    dtype: DTypeLike
-    param_dtype: DTypeLike
-
-    @nn.compact
-    def __call__(self, x):
-        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],), self.param_dtype)
-        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],), self.param_dtype)
-        x = x.astype(jnp.float32)
-        x = x - x.mean(axis=-1, keepdims=True)
-        x = x * jax.lax.rsqrt(jnp.square(x).mean(axis=-1, keepdims=True) + _EPSILON)
-        scale, bias = (jnp.broadcast_to(p.astype(jnp.float32), x.shape) for p in (scale, bias))
-        return (x * scale + bias).astype(self.dtype)
-
-
-class _SelfAttention(nn.Module):
-    num_heads: int
-    dtype: DTypeLike
-    param_dtype: DTypeLike
-
-    @nn.compact
-    def __call__(self, x):
-        width = x.shape[-1]
-        common = {"kernel_init": _XAVIER, "dot_general": dot_general, **dtypes_of(self)}
-        heads = (self.num_heads, width // self.num_heads)
-        query, key, value = (nn.DenseGeneral(heads, **common, name=name)(x) for name in ("query", "key", "value"))
-        return nn.DenseGeneral(width, axis=(-2, -1), **common, name="out")(attend(query, key, value))
-
-
-class _Mlp(nn.Module):
-    mlp_dim: int
-    dtype: DTypeLike
-    param_dtype: DTypeLike
-
-    @nn.compact
-    def __call__(self, x):
-        common = {
-            "kernel_init": _XAVIER,
-            "bias_init": _NEAR_ZERO,
-            "dot_general": dot_general,
-            **dtypes_of(self),
-        }
-        y = nn.gelu(nn.Dense(self.mlp_dim, **common, name="Dense_0")(x), approximate=True)
-        return nn.Dense(x.shape[-1], **common, name="Dense_1")(y)
-
-
-def hugging_face(path: str, name: str) -> list[Rule]:
-    """The rules of an encoder's parameters, without those of `head`.
+def hugging_face(path: str, name: str, config: VisionConfig | None = None) -> list[Rule]:
+    """The rules of the tower's parameters, without those of `head` and pooling.
 
     Args:
       path: before our paths, such as `img/`.
       name: before their names, such as `vision_tower.vision_model.`.
+      config: the tower's, where it isn't SigLIP's.
     """
-    attention = [
-        rule
-        for ours, theirs in (("query", "q_proj"), ("key", "k_proj"), ("value", "v_proj"))
-        for rule in (
-            Rule(f"MultiHeadDotProductAttention_0/{ours}/kernel", f"self_attn.{theirs}.weight", "(n h) d -> d n h"),
-            Rule(f"MultiHeadDotProductAttention_0/{ours}/bias", f"self_attn.{theirs}.bias", "(n h) -> n h"),
-        )
-    ]
-    block = [
-        *_norm("LayerNorm_0", "layer_norm1"),
-        *attention,
-        Rule("MultiHeadDotProductAttention_0/out/kernel", "self_attn.out_proj.weight", "d (n h) -> n h d"),
-        Rule("MultiHeadDotProductAttention_0/out/bias", "self_attn.out_proj.bias"),
-        *_norm("LayerNorm_1", "layer_norm2"),
-        *dense("MlpBlock_0/Dense_0", "mlp.fc1"),
-        *dense("MlpBlock_0/Dense_1", "mlp.fc2"),
-    ]
     rules = [
         Rule("embedding/kernel", "embeddings.patch_embedding.weight", "d c h w -> h w c d"),
-        Rule("embedding/bias", "embeddings.patch_embedding.bias"),
         Rule("pos_embedding", "embeddings.position_embedding.weight", "n d -> 1 n d"),
-        *within(block, "Transformer/encoderblock/", "encoder.layers.{layer}."),
-        *_norm("Transformer/encoder_norm", "post_layernorm"),
+        *encoder.hugging_face("Transformer/encoderblock/", "encoder.layers.{layer}."),
+        *norm("Transformer/encoder_norm", "post_layernorm"),
     ]
+    if config is None or config.patch_bias:
+        rules += [Rule("embedding/bias", "embeddings.patch_embedding.bias")]
+    if config is not None and config.class_token:
+        rules += [Rule("cls", "embeddings.class_embedding", "d -> 1 1 d")]
+    if config is not None and config.pre_norm:
+        rules += norm("pre_norm", "pre_layrnorm")  # spelt so
     return within(rules, path, name)
 
 
-def dense(path: str, name: str) -> list[Rule]:
-    """The rules of a dense layer with a bias."""
-    return [Rule(f"{path}/kernel", f"{name}.weight", "f d -> d f"), Rule(f"{path}/bias", f"{name}.bias")]
-
-
-def _norm(path: str, name: str) -> list[Rule]:
-    return [Rule(f"{path}/scale", f"{name}.weight"), Rule(f"{path}/bias", f"{name}.bias")]
+def pooling_rules(path: str, name: str) -> list[Rule]:
+    """The rules of `pool="map"`, whose query, key and value are one matrix in torch's attention."""
+    attention = "MultiHeadDotProductAttention_0"
+    packed = [
+        rule
+        for index, part in enumerate(("query", "key", "value"))
+        for rule in (
+            Rule(f"{attention}/{part}/kernel", "attention.in_proj_weight", "(n h) d -> d n h", part=(index, 3)),
+            Rule(f"{attention}/{part}/bias", "attention.in_proj_bias", "(n h) -> n h", part=(index, 3)),
+        )
+    ]
+    rules = [
+        Rule("probe", "probe"),
+        *packed,
+        Rule(f"{attention}/out/kernel", "attention.out_proj.weight", "d (n h) -> n h d"),
+        Rule(f"{attention}/out/bias", "attention.out_proj.bias"),
+        *norm("LayerNorm_0", "layernorm"),
+        *dense("MlpBlock_0/Dense_0", "mlp.fc1"),
+        *dense("MlpBlock_0/Dense_1", "mlp.fc2"),
+    ]
+    return within(rules, f"{path}MAPHead_0/", f"{name}head.")
 
 
 def config_from(config: Mapping[str, Any]) -> VisionConfig:

@@ -35,16 +35,17 @@ class Tokenizer(Protocol):
         ...
 
 
-def open_tokenizer(path: str = "") -> Tokenizer:
-    """Opens a SentencePiece model or a `tokenizer.json`, both with Gemma's markers.
+def open_tokenizer(path: str = "", **markers: str) -> Tokenizer:
+    """Opens a SentencePiece model with Gemma's markers, or a `tokenizer.json`.
 
     Args:
       path: the file; empty for the small SentencePiece model that ships with the package.
+      **markers: the texts of `pad`, `eos` and `bos` in a `tokenizer.json`, where they aren't Gemma's.
 
     Raises:
       UserError: the file is missing or damaged, or numbers its markers otherwise.
     """
-    return JsonTokenizer(path) if path.endswith(".json") else SentencePieceTokenizer(path)
+    return JsonTokenizer(path, **markers) if path.endswith(".json") else SentencePieceTokenizer(path)
 
 
 class SentencePieceTokenizer:

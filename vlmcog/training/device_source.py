@@ -36,7 +36,7 @@ class DeviceBatches:
 
     def __init__(self, bank: Bank, processor: Processor, config: DataConfig, *, seed: int, mesh: Mesh):
         tasks = _columns(bank, config.tasks)
-        drawn = functools.partial(_draw, look=get_look(bank.spec.look), size=processor.image_size)
+        drawn = functools.partial(_draw, look=get_look(bank.spec.look), processor=processor)
         draws = _each(drawn, on_accelerator=mesh.devices.flat[0].platform != "cpu")
         split = PartitionSpec(AXES)
         # check_vma off: loops in the renderer start from constants, which aren't marked as differing by device.
@@ -74,13 +74,13 @@ def _keys(seed: int, step: Array, count: int) -> PRNGKeyArray:
     return jax.random.split(jax.random.fold_in(jax.random.key(seed), step), count)
 
 
-def _draw(data: dict[str, Any], key: PRNGKeyArray, *, look: Look, size: int) -> dict[str, Array]:
+def _draw(data: dict[str, Any], key: PRNGKeyArray, *, look: Look, processor: Processor) -> dict[str, Array]:
     for_scene, for_other, for_task, for_look = jax.random.split(key, 4)
     index, other = (_index(k, len(data["names"])) for k in (for_scene, for_other))
     task = _index(for_task, data["answers"].shape[1])
     scene, second = (jax.tree.map(lambda leaf, at=at: leaf[at], data["scenes"]) for at in (index, other))
     dressed = redress(scene, second, data["names"][index], data["keep_camera"][index], look, for_look)
-    image = trace(dressed, size=size).astype(jnp.float32) / 127.5 - 1.0
+    image = processor.recipe.scale(trace(dressed, size=processor.image_size).astype(jnp.float32))
     answer = data["answers"][index, task]
     return {"image": image} | {name: rows[task, answer] for name, rows in data["words"].items()}
 
@@ -104,9 +104,11 @@ def _words(tasks: list[str], processor: Processor) -> Example:
     asked = [get_task(task) for task in tasks]
     most = max(len(task.answers.options) for task in asked)
     blank = np.zeros((processor.image_size, processor.image_size, 3), np.uint8)
+    if list(processor.read_image(blank)) != ["image"]:
+        raise UserError("data.online='device' draws whole squares, which this model.family cuts up; use 'grain'")
     rows = [
         [
-            processor.train_example(blank, task.question, options[min(option, len(options) - 1)])
+            processor.train_example(blank, task.question, options[min(option, len(options) - 1)], options)
             for option in range(most)
         ]
         for task in asked

@@ -44,4 +44,4 @@ def _prepare(
     if trial.answer == NO_ANSWER:
         raise UserError(f"item {trial.item} ({trial.task}) has no ground truth to learn from; choose other data.tasks")
     image = augment(rng, trial.image, trial.question, augmentations)
-    return processor.train_example(image, trial.question, trial.options[trial.answer])
+    return processor.train_example(image, trial.question, trial.options[trial.answer], trial.options)

@@ -1,0 +1,125 @@
+"""SigLIP and CLIP against Hugging Face transformers on tiny random weights, and back to it."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from parity import TOLERANCE, difference, golden, rebuild, remake
+
+from vlmcog.checkpoints import hugging_face, safetensors
+
+EOS = 3
+FAMILIES = ("siglip", "clip")
+
+
+@functools.lru_cache
+def _golden(family):
+    return golden(family)
+
+
+def _logits(module, image, text):
+    return module(image, text[None].repeat(len(image), axis=0))
+
+
+def _everything(module, image, text):
+    vectors = {"image_embed": module.encode_image(image), "text_embed": module.encode_text(text)}
+    return {key: x / jnp.linalg.norm(x, axis=-1)[:, None] for key, x in vectors.items()} | {
+        "logits": _logits(module, image, text)
+    }
+
+
+def _apply(module, params, arrays, method):
+    quickly = {"xla_backend_optimization_level": 0}
+    apply = jax.jit(functools.partial(module.clone(eos=EOS).apply, method=method), compiler_options=quickly)
+    return apply({"params": params}, arrays["image"], arrays["text"])
+
+
+def _differences(made, module=None):
+    outputs = _apply(module or made.model.module, made.params, made.arrays, _everything)
+    return {key: difference(value, made.arrays[key]) for key, value in outputs.items()}
+
+
+@pytest.mark.parametrize(("family", "scan"), [("siglip", False), ("clip", True)])
+def test_equals_the_reference(family, scan):
+    made = _golden(family)
+    differences = _differences(made, made.model.module.clone(scan=scan))
+    assert max(differences.values()) <= TOLERANCE, differences
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_equals_the_live_reference(family, tmp_path):
+    remake(family, tmp_path)
+    differences = _differences(golden(family, tmp_path))
+    assert max(differences.values()) <= TOLERANCE, differences
+
+
+def _change(networks, tower, **values):
+    return dataclasses.replace(networks, **{tower: dataclasses.replace(getattr(networks, tower), **values)})
+
+
+MISTAKES = {
+    "image activation": lambda nets: _change(nets, "vision", activation="gelu"),
+    "text activation": lambda nets: _change(nets, "text", activation="gelu"),
+    "image epsilon": lambda nets: _change(nets, "vision", epsilon=1e-5 if nets.vision.epsilon == 1e-6 else 1e-6),
+    "text epsilon": lambda nets: _change(nets, "text", epsilon=1e-5 if nets.text.epsilon == 1e-6 else 1e-6),
+    "mask of the text": lambda nets: _change(nets, "text", causal=not nets.text.causal),
+    "pooled token": lambda nets: _change(nets, "text", pool="last" if nets.text.pool == "eos" else "eos"),
+    "image heads": lambda nets: _change(nets, "vision", num_heads=2),
+    "text heads": lambda nets: _change(nets, "text", num_heads=2),
+    "norm before the blocks": lambda nets: _change(nets, "vision", pre_norm=False),
+    "offset": lambda nets: dataclasses.replace(nets, bias=False),
+}
+ONLY = {"norm before the blocks": "clip", "offset": "siglip"}
+
+
+@pytest.mark.parametrize(("family", "mistake"), [(f, m) for f in FAMILIES for m in MISTAKES if ONLY.get(m, f) == f])
+def test_a_planted_mistake_shows(family, mistake):
+    made = _golden(family)
+    wrong = rebuild(made, MISTAKES[mistake](made.networks))
+    params = _reshaped(made.params, jax.eval_shape(wrong.init, jax.random.key(0)))
+    logits = _apply(wrong.module, params, made.arrays, _logits)
+    assert difference(logits, made.arrays["logits"]) > 3 * TOLERANCE
+
+
+def _reshaped(params, shapes):
+    """The parameters that a model with a mistake has, in its shapes: other heads split the same matrix."""
+    leaves = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(params)}
+    return jax.tree_util.tree_map_with_path(
+        lambda path, shape: leaves[jax.tree_util.keystr(path)].reshape(shape.shape), shapes
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_untouched_checkpoint_comes_back_byte_for_byte(family, tmp_path):
+    made = _golden(family)
+    hugging_face.save(tmp_path, made.model.hugging_face, made.params)
+    before, after = (safetensors.find(folder / "model.safetensors") for folder in (made.folder, tmp_path))
+    assert sorted(before) == sorted(after)
+    for name, tensor in before.items():
+        assert tensor.dtype == after[name].dtype, name
+        assert tensor.read().tobytes() == after[name].read().tobytes(), name
+    again = golden(family, _with_io(made, tmp_path))
+    assert again.networks == made.networks
+
+
+def _with_io(made, folder):
+    (folder / "io.safetensors").write_bytes((made.folder / "io.safetensors").read_bytes())
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_transformers_reads_what_is_saved(family, tmp_path):
+    transformers, torch = pytest.importorskip("transformers"), pytest.importorskip("torch")
+    made = _golden(family)
+    hugging_face.save(tmp_path, made.model.hugging_face, made.params)
+    model = transformers.AutoModel.from_pretrained(tmp_path).eval()
+    image, text = (torch.tensor(made.arrays[key]) for key in ("image", "text"))
+    model.text_model.eos_token_id = EOS  # a tokenizer's business, which a checkpoint without one doesn't know
+    with torch.no_grad():
+        logits = model(input_ids=text.long(), pixel_values=image.permute(0, 3, 1, 2)).logits_per_image
+    np.testing.assert_array_equal(logits.numpy(), made.arrays["logits"])

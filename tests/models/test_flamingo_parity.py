@@ -1,0 +1,154 @@
+"""Flamingo against IDEFICS in Hugging Face transformers on tiny random weights, and back to it."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from parity import TOLERANCE, difference, golden, rebuild, remake
+
+from vlmcog.checkpoints import hugging_face, safetensors
+from vlmcog.errors import UserError
+from vlmcog.models import resampler
+from vlmcog.models.flamingo import latest_image
+
+QUICKLY = {"xla_backend_optimization_level": 0}
+
+
+@functools.lru_cache
+def _golden():
+    return golden("flamingo", name="idefics")
+
+
+def _batch(arrays, side):
+    return {"image": arrays["image"], "text": arrays[f"{side}_text"], "mask_input": arrays[f"{side}_mask"]}
+
+
+def _logits(module, batch):
+    return module.logits(module.read(batch).hidden)
+
+
+def _difference(made, side, *, model=None, params=None):
+    apply = jax.jit(functools.partial((model or made.model).module.apply, method=_logits), compiler_options=QUICKLY)
+    logits = apply({"params": params or made.params}, _batch(made.arrays, side))
+    real = made.arrays[f"{side}_mask"]
+    return difference(np.asarray(logits)[real], made.arrays[f"{side}_logits"][real])
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_equals_the_reference(side):
+    assert _difference(_golden(), side) <= TOLERANCE
+
+
+@pytest.mark.slow
+def test_equals_the_live_reference(tmp_path):
+    remake("idefics", tmp_path)
+    made = golden("flamingo", tmp_path)
+    assert max(_difference(made, "right"), _difference(made, "left")) <= TOLERANCE
+
+
+def _change(networks, part, **values):
+    return dataclasses.replace(networks, **{part: dataclasses.replace(getattr(networks, part), **values)})
+
+
+MISTAKES = {
+    "activation of the tower": lambda nets: _change(nets, "vision", activation="quick_gelu"),
+    "epsilon of the tower": lambda nets: _change(nets, "vision", epsilon=1e-6),
+    "epsilon of the decoder": lambda nets: _change(nets, "decoder", epsilon=1e-5),
+    "wavelength": lambda nets: _change(nets, "decoder", wavelength=1000.0),
+    "norms of queries and keys": lambda nets: dataclasses.replace(nets, qk_norms=False),
+    "norms in the resampler": lambda nets: _change(nets, "resampler", qk_norms=False),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_planted_mistake_shows(mistake):
+    made = _golden()
+    wrong = rebuild(made, MISTAKES[mistake](made.networks))
+    assert _difference(made, "right", model=wrong) > 3 * TOLERANCE
+
+
+def test_a_wrong_epsilon_in_the_resampler_shows(monkeypatch):
+    monkeypatch.setattr(resampler, "_EPSILON", 1e-3)
+    made = _golden()
+    wrong = rebuild(made, made.networks)
+    assert _difference(made, "right", model=wrong) > 3 * TOLERANCE
+
+
+@pytest.mark.parametrize("gate", ["attention_gate", "mlp_gate"])
+def test_a_gate_left_open_shows(gate):
+    made = _golden()
+    opened = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: np.full_like(leaf, 20.0) if gate in jax.tree_util.keystr(path) else leaf, made.params
+    )
+    assert _difference(made, "right", params=opened) > 3 * TOLERANCE
+
+
+def test_a_token_looks_at_the_latest_image():
+    is_image = jnp.array([[False, True, False, False, True, False, True]])
+    valid = jnp.array([[True] * 6 + [False]])
+    assert latest_image(is_image, valid).tolist() == [[-1, 0, 0, 0, 1, 1, 1]]
+
+
+def test_replies_equal_the_references():
+    made = _golden()
+    wanted = made.arrays["replies"]
+    generate = functools.partial(made.model.generate, max_tokens=wanted.shape[1])
+    np.testing.assert_array_equal(jax.jit(generate)(made.params, _batch(made.arrays, "right")), wanted)
+
+
+def test_an_untouched_checkpoint_comes_back_byte_for_byte(tmp_path):
+    made = _golden()
+    hugging_face.save(tmp_path, made.model.hugging_face, made.params)
+    before, after = (safetensors.find(folder / "model.safetensors") for folder in (made.folder, tmp_path))
+    assert sorted(before) == sorted(after)
+    for key, tensor in before.items():
+        assert tensor.read().tobytes() == after[key].read().tobytes(), key
+    (tmp_path / "io.safetensors").write_bytes((made.folder / "io.safetensors").read_bytes())
+    assert golden("flamingo", tmp_path).networks == made.networks
+
+
+@pytest.mark.slow
+def test_transformers_reads_what_is_saved(tmp_path):
+    transformers, torch = pytest.importorskip("transformers"), pytest.importorskip("torch")
+    made = _golden()
+    hugging_face.save(tmp_path, made.model.hugging_face, made.params)
+    model = transformers.IdeficsForVisionText2Text.from_pretrained(tmp_path).eval()
+    arrays = made.arrays
+    place = (arrays["right_text"] == 481).cumsum(axis=-1) - 1
+    with torch.no_grad():
+        logits = model(
+            input_ids=torch.tensor(arrays["right_text"]).long(),
+            attention_mask=torch.tensor(arrays["right_mask"]).long(),
+            pixel_values=torch.tensor(arrays["image"]).permute(0, 1, 4, 2, 3),
+            image_attention_mask=torch.tensor((place[..., None] == np.arange(2)).astype(np.int64)),
+        ).logits
+    np.testing.assert_array_equal(logits.numpy(), arrays["right_logits"])
+
+
+def test_a_prompt_of_text_and_images():
+    processor = _golden().model.processor
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (20, 30, 3), dtype=np.uint8) for _ in range(2)]
+    example = processor.interleaved_example(["yes", pictures[0], "no", pictures[1]])
+    assert example["image"].shape == (2, 16, 16, 3)
+    mark, image = processor.marks
+    wanted = [
+        *processor.tokenizer.encode("yes"),
+        mark,
+        image,
+        mark,
+        *processor.tokenizer.encode("no"),
+        mark,
+        image,
+        mark,
+    ]
+    assert example["text"][example["mask_input"]].tolist() == [processor.tokenizer.bos, *wanted]
+    with pytest.raises(UserError, match="needs an image"):
+        processor.interleaved_example(["yes"])
+    with pytest.raises(
+        UserError, match=r"text takes \d+ tokens but model\.prefix_length=20; set model\.prefix_length=\d+"
+    ):
+        processor.interleaved_example(["yes " * 40, pictures[0]])

@@ -1,0 +1,162 @@
+"""Qwen2-VL and Qwen2.5-VL against Hugging Face transformers on tiny random weights, and back to it."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from parity import TOLERANCE, difference, golden, rebuild, remake
+
+from vlmcog.checkpoints import hugging_face, safetensors
+from vlmcog.models import qwen_vision
+from vlmcog.models.encoder import Mlp
+from vlmcog.models.qwen import positions_of
+
+GOLDENS = ("qwen2", "qwen2_5")
+EOS = 479
+
+
+@functools.lru_cache
+def _golden(name):
+    return golden("qwen", name=name)
+
+
+def _batch(arrays, side):
+    patches = arrays["patches"].reshape(*arrays["patches"].shape[:2], 3, 2, 4, 4)
+    return {
+        "patches": patches,
+        "grid": arrays["grid"],
+        "text": arrays[f"{side}_text"],
+        "mask_input": arrays[f"{side}_mask"],
+    }
+
+
+def _logits(module, batch):
+    return module.logits(module.read(batch).hidden)
+
+
+def _difference(made, side, model=None):
+    model = model or made.model
+    quickly = {"xla_backend_optimization_level": 0}
+    apply = jax.jit(functools.partial(model.module.apply, method=_logits), compiler_options=quickly)
+    logits = apply({"params": made.params}, _batch(made.arrays, side))
+    real = made.arrays[f"{side}_mask"]
+    return difference(np.asarray(logits)[real], made.arrays[f"{side}_logits"][real])
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("name", GOLDENS)
+def test_equals_the_reference(name, side):
+    assert _difference(_golden(name), side) <= TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GOLDENS)
+def test_equals_the_live_reference(name, tmp_path):
+    remake(name, tmp_path)
+    made = golden("qwen", tmp_path)
+    assert max(_difference(made, "right"), _difference(made, "left")) <= TOLERANCE
+
+
+def _change(networks, part, **values):
+    return dataclasses.replace(networks, **{part: dataclasses.replace(getattr(networks, part), **values)})
+
+
+MISTAKES = {
+    "sections": lambda nets: dataclasses.replace(nets, sections=(2, 1, 1)),
+    "wavelength": lambda nets: _change(nets, "decoder", wavelength=10_000.0),
+    "epsilon": lambda nets: _change(nets, "decoder", epsilon=1e-5),
+    "windows": lambda nets: _change(nets, "vision", window=0),
+    "global blocks": lambda nets: _change(nets, "vision", full=(0, 1)),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_planted_mistake_shows(mistake):
+    made = _golden("qwen2_5")
+    wrong = rebuild(made, MISTAKES[mistake](made.networks))
+    assert _difference(made, "right", wrong) > 3 * TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        (qwen_vision, "_EPSILON", 1e-5),
+        (qwen_vision, "_WAVELENGTH", 100.0),
+        (qwen_vision, "Mlp", lambda mlp_dim, activation, **more: Mlp(mlp_dim, "gelu_tanh", **more)),
+        (qwen_vision, "ACTIVATIONS", {"gelu": functools.partial(jax.nn.gelu, approximate=True)}),
+        (qwen_vision, "MERGE", 1),
+    ],
+)
+def test_a_mistake_planted_in_the_tower_shows(monkeypatch, module, name, value):
+    made = _golden("qwen2")
+    if name == "MERGE":  # patches row by row instead of block by block
+        monkeypatch.setattr(qwen_vision, "_places", _row_by_row)
+    else:
+        monkeypatch.setattr(module, name, value)
+    assert _difference(made, "right", rebuild(made, made.networks)) > 3 * TOLERANCE
+
+
+def _row_by_row(count, grid):
+    index = jnp.arange(count)[None]
+    place = jnp.stack([index // grid[:, 1:], index % grid[:, 1:]], axis=-1)
+    return jnp.where((index < grid.prod(axis=-1)[:, None])[..., None], place, -1)
+
+
+def test_positions_are_those_drawn():
+    is_image = jnp.array([[False] * 2 + [True] * 6 + [False] * 3])
+    valid = jnp.array([[True] * 10 + [False]])
+    got = positions_of(is_image, valid, jnp.array([[2, 3]]))[:, 0, :10]
+    assert got.tolist() == [
+        [0, 1, 2, 2, 2, 2, 2, 2, 5, 6],
+        [0, 1, 2, 2, 2, 3, 3, 3, 5, 6],
+        [0, 1, 2, 3, 4, 2, 3, 4, 5, 6],
+    ]
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_replies_equal_the_references(name):
+    made = _golden(name)
+    wanted = made.arrays["replies"]
+    batch = _batch(made.arrays, "right")
+    generate = jax.jit(functools.partial(made.model.generate, max_tokens=wanted.shape[1]))
+    np.testing.assert_array_equal(generate(made.params, batch), wanted)
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_an_untouched_checkpoint_comes_back_byte_for_byte(name, tmp_path):
+    made = _golden(name)
+    hugging_face.save(tmp_path, made.model.hugging_face, made.params)
+    layout = made.model.hugging_face
+    before, after = (
+        {layout.canonical(key): tensor for key, tensor in safetensors.find(folder / "model.safetensors").items()}
+        for folder in (made.folder, tmp_path)
+    )
+    assert sorted(before) == sorted(after)
+    for key, tensor in before.items():
+        assert tensor.read().tobytes() == after[key].read().tobytes(), key
+    (tmp_path / "io.safetensors").write_bytes((made.folder / "io.safetensors").read_bytes())
+    assert golden("qwen", tmp_path).networks == made.networks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GOLDENS)
+def test_transformers_reads_what_is_saved(name, tmp_path):
+    transformers, torch = pytest.importorskip("transformers"), pytest.importorskip("torch")
+    made = _golden(name)
+    hugging_face.save(tmp_path, made.model.hugging_face, made.params)
+    model = transformers.AutoModelForImageTextToText.from_pretrained(tmp_path).eval()
+    arrays = made.arrays
+    counts = arrays["grid"].prod(axis=-1)
+    patches = np.concatenate([patches[:count] for patches, count in zip(arrays["patches"], counts, strict=True)])
+    with torch.no_grad():
+        logits = model(
+            input_ids=torch.tensor(arrays["right_text"]).long(),
+            attention_mask=torch.tensor(arrays["right_mask"]).long(),
+            mm_token_type_ids=torch.tensor((arrays["right_text"] == 470).astype(np.int32)),
+            pixel_values=torch.tensor(patches),
+            image_grid_thw=torch.tensor([[1, *grid] for grid in arrays["grid"].tolist()]),
+        ).logits
+    np.testing.assert_array_equal(logits.numpy(), arrays["right_logits"])

@@ -1,0 +1,66 @@
+"""Tiny checkpoints with inputs and outputs, by `scripts/make_goldens.py`, and our models of them."""
+
+import dataclasses
+import importlib.util
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from vlmcog.checkpoints import hugging_face, safetensors
+from vlmcog.models import registry
+from vlmcog.models.config import ModelConfig
+
+GOLDENS = pathlib.Path(__file__).parent / "goldens"
+SCRIPT = pathlib.Path(__file__).parents[1] / "scripts/make_goldens.py"
+TOLERANCE = 1e-5
+
+
+@dataclasses.dataclass(frozen=True)
+class Golden:
+    """A checkpoint with what its reference made of some inputs, and our model of it."""
+
+    folder: pathlib.Path
+    networks: Any
+    model: Any
+    params: Any
+    arrays: dict[str, np.ndarray]
+
+
+def golden(family: str, folder: pathlib.Path | None = None, *, name: str = "", **config) -> Golden:
+    """Reads the golden `name` (or the one in `folder`) as a user's checkpoint is read."""
+    folder = folder or GOLDENS / (name or family)
+    _, image_size = registry.family(family).networks_from(hugging_face.read_config(folder))
+    config_json = str(folder / hugging_face.CONFIG)
+    model_config = ModelConfig(
+        **{"family": family, "size": "custom", "config_json": config_json, "image_size": image_size, **config}
+    )
+    networks, model = model_config.networks, registry.build(model_config)
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    params = hugging_face.load(folder, model.hugging_face, shapes)
+    arrays = {key: tensor.read() for key, tensor in safetensors.find(folder / "io.safetensors").items()}
+    return Golden(folder, networks, model, params, arrays)
+
+
+def rebuild(made: Golden, networks: Any) -> Any:
+    """The golden's model with other networks."""
+    config = dataclasses.replace(made.model.config, scan=True)
+    return registry.family(config.family).build(config, networks)
+
+
+def remake(family: str, folder: pathlib.Path) -> None:
+    """Makes the golden anew from the live reference; skips where that isn't installed."""
+    pytest.importorskip("transformers")
+    spec = importlib.util.spec_from_file_location("make_goldens", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    script.make(family, folder)
+
+
+def difference(got: Any, wanted: np.ndarray) -> float:
+    """The largest absolute difference."""
+    return float(np.abs(np.asarray(got, np.float64) - wanted).max())
