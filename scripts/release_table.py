@@ -242,7 +242,9 @@ def _fit(asked: Asked, who: str, draws: int) -> tuple[mixed.Fit, np.ndarray]:
 
 def _undefined(fit: mixed.Fit, answers: np.ndarray) -> str:
     given = np.unique(answers[~np.isnan(answers)])
-    return f"{fit.undefined}: always answers {given[0]:g}" if fit.undefined and len(given) == 1 else fit.undefined
+    if not fit.undefined or not len(given):  # what is unanswered is said elsewhere
+        return ""
+    return f"{fit.undefined}: always answers {given[0]:g}" if len(given) == 1 else fit.undefined
 
 
 def _failed(fit: mixed.Fit) -> str:
