@@ -242,7 +242,122 @@ def _looks_at(ids: np.ndarray) -> torch.Tensor:
     return torch.tensor((place[..., None] == np.arange(2)).astype(np.int64))
 
 
+SIGLIP: dict[str, Any] = {"hidden_size": 32, "image_size": 24, "patch_size": 8, "vision_use_head": False, **ENCODER}
+GEMMA: dict[str, Any] = {
+    "hidden_size": 40,
+    "intermediate_size": 56,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "vocab_size": 480,
+}
+IMAGE_TOKEN = 478
+
+
+def paligemma() -> tuple[torch.nn.Module, Callable[..., Arrays]]:
+    return _paligemma(GEMMA | {"model_type": "gemma", "num_key_value_heads": 1}), read
+
+
+def paligemma2() -> tuple[torch.nn.Module, Callable[..., Arrays]]:
+    caps = {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 1.0}
+    return _paligemma(GEMMA | caps | {"model_type": "gemma2", "query_pre_attn_scalar": 24, "sliding_window": 5}), read
+
+
+def _paligemma(text_config: dict[str, Any]) -> torch.nn.Module:
+    config = transformers.PaliGemmaConfig(
+        text_config=text_config,
+        vision_config=SIGLIP | {"model_type": "siglip_vision_model"},
+        image_token_index=IMAGE_TOKEN,
+        projection_dim=GEMMA["hidden_size"],
+        hidden_size=GEMMA["hidden_size"],
+    )
+    return transformers.PaliGemmaForConditionalGeneration(config)
+
+
+def gemma3() -> tuple[torch.nn.Module, Callable[..., Arrays]]:
+    ropes = {
+        "full_attention": {"rope_type": "linear", "rope_theta": 1000.0, "factor": 8.0},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+    }
+    text_config = GEMMA | {"num_hidden_layers": 3, "query_pre_attn_scalar": 24, "sliding_window": 5}
+    config = transformers.Gemma3Config(
+        text_config=text_config | {"rope_parameters": ropes, "sliding_window_pattern": 3},
+        vision_config=SIGLIP | {"patch_size": 4},
+        mm_tokens_per_image=9,
+        image_token_index=IMAGE_TOKEN,
+        boi_token_index=476,
+        eoi_token_index=477,
+    )
+    return transformers.Gemma3ForConditionalGeneration(config), read
+
+
+def read(model: Any, rng: np.random.Generator) -> Arrays:
+    """Two images with questions and answers of other lengths, padded on the right and on the left, and replies to them.
+
+    PaliGemma's image tokens come first and are no part of `text`; Gemma 3's stand among the words. The mask of the
+    reference depends on token_type_ids, which are therefore always given.
+    """
+    first = model.config.model_type == "paligemma"
+    image = rng.uniform(-1, 1, (2, 24, 24, 3)).astype(np.float32)
+    marks = [IMAGE_TOKEN] * 9
+    questions = [[2, *rng.integers(4, 470, count).tolist()] for count in (8, 5)]
+    answers = [rng.integers(4, 470, count).tolist() for count in (4, 6)]
+    prefixes = [[*marks, *q] if first else [*q[:3], 476, *marks, 477, *q[3:]] for q in questions]
+    arrays: Arrays = {"image": image}
+    for side in ("right", "left"):
+        texts = [[*prefix, *answer] for prefix, answer in zip(prefixes, answers, strict=True)]
+        given = _inputs(texts, list(map(len, prefixes)), image, side, first=first)
+        logits = model(**given).logits.numpy()
+        real = given["attention_mask"].numpy().astype(bool)
+        n_image = len(marks) if first else 0
+        arrays |= {f"{side}_logits": _gather(logits, real, n_image)}
+        arrays["text"] = _gather(given["input_ids"].numpy().astype(np.int32), real, n_image)
+        arrays["mask_input"] = _gather(real, real, n_image)
+        arrays["mask_ar"] = _gather(_in_answer(texts, prefixes, side).astype(np.int32), real, n_image)
+    given = _inputs(prefixes, list(map(len, prefixes)), image, "left", first=first)
+    replies = model.generate(**given, max_new_tokens=32, do_sample=False, eos_token_id=1, pad_token_id=0)
+    return arrays | {"replies": replies[:, given["input_ids"].shape[1] :].numpy().astype(np.int32)}
+
+
+def _inputs(
+    texts: list[list[int]], n_prefix: list[int], image: np.ndarray, side: str, *, first: bool
+) -> dict[str, Any]:
+    length = max(map(len, texts))
+    pad = [(0, length - len(t)) if side == "right" else (length - len(t), 0) for t in texts]
+    ids = np.stack([np.pad(t, p) for t, p in zip(texts, pad, strict=True)])
+    mask = np.stack([np.pad(np.ones(len(t), int), p) for t, p in zip(texts, pad, strict=True)])
+    in_answer = _in_answer(texts, [t[:n] for t, n in zip(texts, n_prefix, strict=True)], side)
+    types = in_answer if first else ids == IMAGE_TOKEN
+    return {
+        "input_ids": torch.tensor(ids).long(),
+        "attention_mask": torch.tensor(mask).long(),
+        "token_type_ids": torch.tensor(types).long(),
+        "pixel_values": torch.tensor(image).permute(0, 3, 1, 2),
+    }
+
+
+def _in_answer(texts: list[list[int]], prefixes: list[list[int]], side: str) -> np.ndarray:
+    length = max(map(len, texts))
+    where = np.zeros((len(texts), length), bool)
+    for row, (text, prefix) in enumerate(zip(texts, prefixes, strict=True)):
+        start = 0 if side == "right" else length - len(text)
+        where[row, start + len(prefix) : start + len(text)] = True
+    return where
+
+
+def _gather(array: np.ndarray, real: np.ndarray, n_image: int) -> np.ndarray:
+    """The real tokens after the image's, at the left, zeros after them."""
+    gathered = np.zeros_like(array)
+    for row, where in enumerate(real):
+        gathered[row, : where.sum()] = array[row, where]
+    return gathered[:, n_image:]
+
+
 FAMILIES: dict[str, Callable[[], tuple[torch.nn.Module, Callable[..., Arrays]]]] = {
+    "paligemma": paligemma,
+    "paligemma2": paligemma2,
+    "gemma3": gemma3,
     "siglip": siglip,
     "clip": clip,
     "idefics": idefics,

@@ -184,7 +184,7 @@ def _place(image: Float[Array, "b n d"], text: Float[Array, "b t d"], where: Boo
 
 
 def _masks(is_image, valid, positions, window: int) -> Masks:
-    """Causal, but for the image, which sees all of itself; in local layers the window bounds the causal part.
+    """Causal, but for the image, which sees all of itself; in local layers nobody sees further back than the window.
 
                 q  i  i  q        q words, i the image
     q           x
@@ -195,8 +195,10 @@ def _masks(is_image, valid, positions, window: int) -> Masks:
     causal = positions[:, None, :] <= positions[:, :, None]
     image = is_image[:, :, None] & is_image[:, None, :]
     seen = valid[:, None, :]
-    near = window_mask(positions, positions, window) if window else causal
-    return Masks((causal | image) & seen, (near | image) & seen if window else None)
+    everywhere = (causal | image) & seen
+    ahead = positions[:, None, :] > positions[:, :, None]
+    near = window_mask(positions, positions, window) | ahead
+    return Masks(everywhere, everywhere & near if window else None)
 
 
 @dataclasses.dataclass(frozen=True)

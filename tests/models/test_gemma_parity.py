@@ -1,0 +1,146 @@
+"""PaliGemma 1 and 2 and Gemma 3 against Hugging Face transformers on tiny random weights, and back to it."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from parity import TOLERANCE, difference, golden, rebuild, remake
+
+from vlmcog.checkpoints import hugging_face, safetensors
+from vlmcog.models import gemma, norms
+
+FAMILIES = {"paligemma": "paligemma", "paligemma2": "paligemma", "gemma3": "gemma3"}  # golden: family
+PAD = 0
+QUICKLY = {"xla_backend_optimization_level": 0}
+
+
+@functools.lru_cache
+def _golden(name):
+    return golden(FAMILIES[name], name=name)
+
+
+def _logits(module, batch):
+    return module.logits(module.read(batch).hidden)
+
+
+def _difference(made, *, module=None, batch=None):
+    """From the reference's logits at real tokens, whichever side it was padded on."""
+    batch = batch or {key: jnp.asarray(made.arrays[key]) for key in ("image", "text", "mask_input", "mask_ar")}
+    apply = functools.partial((module or made.model.module).apply, method=_logits)
+    logits = jax.jit(apply, compiler_options=QUICKLY)({"params": made.params}, batch)
+    logits = np.where(made.arrays["mask_input"][..., None], logits, 0)
+    return max(difference(logits, made.arrays[f"{side}_logits"]) for side in ("left", "right"))
+
+
+@pytest.mark.parametrize(("name", "scan"), [("paligemma", False), ("paligemma2", True), ("gemma3", True)])
+def test_logits_equal_the_reference_s(name, scan):
+    made = _golden(name)
+    assert np.abs(made.arrays["left_logits"]).max() > 0.3
+    assert _difference(made, module=made.model.module.clone(scan=scan)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_greedy_replies_equal_the_reference_s(name):
+    made = _golden(name)
+    batch = _prefixes(made.arrays)
+    generate = functools.partial(_rolled(made.model).generate, max_tokens=32)
+    replies = jax.jit(generate, compiler_options=QUICKLY)(made.params, batch)
+    np.testing.assert_array_equal(replies, made.arrays["replies"])
+
+
+def _rolled(model):
+    return dataclasses.replace(model, module=model.module.clone(scan=True))
+
+
+def _prefixes(arrays):
+    real = arrays["mask_input"] & (arrays["mask_ar"] == 0)
+    return {"image": arrays["image"], "text": np.where(real, arrays["text"], PAD), "mask_input": real}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_equals_the_live_reference(name, tmp_path):
+    remake(name, tmp_path)
+    assert _difference(golden(FAMILIES[name], tmp_path)) <= TOLERANCE
+
+
+SETTINGS = {
+    "no cap of attention": ("paligemma2", {"attention_cap": 0.0}),
+    "no cap of logits": ("paligemma2", {"logit_cap": 0.0}),
+    "scale by the head's size": ("paligemma2", {"query_scalar": 0.0}),
+    "no window": ("paligemma2", {"window": 0}),
+    "a window one too wide": ("paligemma2", {"window": 6}),
+    "local and global swapped": ("gemma3", {"pattern": 2}),
+    "no window in Gemma 3": ("gemma3", {"window": 0}),
+    "one wavelength": ("gemma3", {"local_wavelength": 1000.0}),
+    "global positions not stretched": ("gemma3", {"stretch": 1.0}),
+}
+
+
+@pytest.mark.parametrize("mistake", SETTINGS)
+def test_a_wrong_setting_shows(mistake):
+    name, change = SETTINGS[mistake]
+    made = _golden(name)
+    decoder = dataclasses.replace(made.networks.decoder, **change)
+    wrong = rebuild(made, dataclasses.replace(made.networks, decoder=decoder))
+    assert _difference(made, module=wrong.module) > 3 * TOLERANCE
+
+
+def _unscaled(embedder, tokens):
+    return embedder.table[tokens]
+
+
+PLANTED = {
+    "gelu by erf": (gemma.nn, "gelu", lambda x, approximate: jax.nn.gelu(x, approximate=False)),
+    "the decoder's epsilon": (gemma, "RMSNorm", functools.partial(norms.RMSNorm, epsilon=1e-5)),
+    "embeddings not times sqrt(d)": (gemma._Embedder, "encode", _unscaled),
+}
+
+
+@pytest.mark.parametrize("mistake", PLANTED)
+def test_a_planted_mistake_shows(mistake, monkeypatch):
+    made = _golden("paligemma")
+    monkeypatch.setattr(*PLANTED[mistake])
+    assert _difference(made, module=made.model.module.clone(scan=True)) > 3 * TOLERANCE
+
+
+def test_the_encoder_s_epsilon_shows():
+    made = _golden("paligemma")
+    wrong = dataclasses.replace(made.networks, vision=dataclasses.replace(made.networks.vision, epsilon=1e-5))
+    assert _difference(made, module=rebuild(made, wrong).module) > 3 * TOLERANCE
+
+
+def test_a_causal_prefix_shows():
+    made = _golden("paligemma")
+    batch = {key: jnp.asarray(made.arrays[key]) for key in ("image", "text", "mask_input")}
+    causal = batch | {"mask_ar": jnp.ones_like(batch["text"])}
+    assert _difference(made, module=made.model.module.clone(scan=True), batch=causal) > 3 * TOLERANCE
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_an_untouched_checkpoint_comes_back_byte_for_byte(name, tmp_path):
+    made = _golden(name)
+    layout = made.model.hugging_face
+    hugging_face.save(tmp_path, layout, made.params)
+    before, after = (safetensors.find(folder / "model.safetensors") for folder in (made.folder, tmp_path))
+    before = {layout.canonical(tensor_name): tensor for tensor_name, tensor in before.items()}
+    assert sorted(before) == sorted(after)
+    for tensor_name, tensor in before.items():
+        assert tensor.read().tobytes() == after[tensor_name].read().tobytes(), tensor_name
+    (tmp_path / "io.safetensors").write_bytes((made.folder / "io.safetensors").read_bytes())
+    assert golden(FAMILIES[name], tmp_path).networks == made.networks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_transformers_reads_what_is_saved(name, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    made = _golden(name)
+    hugging_face.save(tmp_path, made.model.hugging_face, made.params)
+    theirs = transformers.AutoModelForImageTextToText
+    saved, original = (theirs.from_pretrained(folder).state_dict() for folder in (tmp_path, made.folder))
+    assert saved.keys() == original.keys()
+    assert all((tensor == original[key]).all() for key, tensor in saved.items())
