@@ -11,7 +11,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from vlmcog.checkpoints import big_vision
+from vlmcog.checkpoints import pretrained
 from vlmcog.models.boundary import Batch, Metrics, Params, VisionLanguageModel
 from vlmcog.training import sharding
 from vlmcog.training.config import MeshConfig
@@ -89,12 +89,12 @@ def first_state(
       optimizer: the optimizer.
       abstract: from `abstract_state`.
       seed: of the parameters, and of all randomness in the steps to come.
-      init_from: a big_vision checkpoint that has the parameters; empty for random ones.
+      init_from: a checkpoint that has the parameters, as `pretrained.load` takes it; empty for random ones.
 
     Raises:
       UserError: the checkpoint can't be read or is one of another model.
     """
-    params = big_vision.load(init_from, abstract.params) if init_from else None
+    params = pretrained.load(init_from, model, abstract.params) if init_from else None
     init = jax.jit(
         functools.partial(initial_state, model, optimizer),
         out_shardings=_shardings(abstract),

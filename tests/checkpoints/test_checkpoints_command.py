@@ -1,0 +1,48 @@
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from vlmcog.checkpoints import safetensors
+from vlmcog.checkpoints.__main__ import main
+from vlmcog.errors import UserError
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "goldens/paligemma"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return shutil.copytree(GOLDEN, tmp_path_factory.mktemp("source") / "public")
+
+
+def test_huggingface_to_orbax_and_back_is_byte_equal(source, tmp_path):
+    main(["convert", str(source), str(tmp_path / "run"), "--to", "orbax"])
+    main(["convert", str(tmp_path / "run"), str(tmp_path / "back"), "--to", "huggingface"])
+    before, after = safetensors.find(source), safetensors.find(tmp_path / "back")
+    assert len(before) == len(after)
+    before = {name.replace("vision_tower.", "vision_tower.vision_model."): tensor for name, tensor in before.items()}
+    assert all(tensor.read().tobytes() == after[name].read().tobytes() for name, tensor in before.items())
+
+
+def test_huggingface_to_big_vision(source, tmp_path):
+    main(["convert", str(source), str(tmp_path / "weights.npz"), "--to", "big_vision", "--dtype", "bfloat16"])
+    with np.load(tmp_path / "weights.npz") as arrays:
+        assert arrays["params/llm/layers/attn/kv_einsum/w"].shape == (2, 2, 1, 40, 16)
+        assert arrays["params/llm/layers/attn/kv_einsum/w"].dtype == np.dtype("V2")
+
+
+def test_inspect_prints_the_table(source, capsys):
+    main(["inspect", str(source)])
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split() == ["multi_modal_projector.linear.weight", "float32", "[40,", "32]"] for line in lines)
+    assert lines[-1].startswith("59 tensors, 68,496 parameters, 273,984 bytes")
+
+
+def test_what_cannot_be_converted_is_said(source, tmp_path):
+    with pytest.raises(UserError, match="exists already"):
+        main(["convert", str(source), str(tmp_path), "--to", "huggingface"])
+    with pytest.raises(UserError, match="give --family, --size and --image_size"):
+        main(["convert", str(tmp_path / "a.npz"), str(tmp_path / "b"), "--to", "huggingface"])
+    with pytest.raises(UserError, match=r"must end in \.npz"):
+        main(["convert", str(source), str(tmp_path / "b"), "--to", "big_vision"])

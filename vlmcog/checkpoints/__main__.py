@@ -1,0 +1,158 @@
+"""The command `python -m vlmcog.checkpoints`: what a checkpoint holds, and the same parameters in another format."""
+
+import argparse
+import math
+import pathlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from vlmcog import command_line
+from vlmcog.checkpoints import big_vision, hugging_face, pretrained, safetensors
+from vlmcog.checkpoints.manager import Checkpoints, restore_params
+from vlmcog.errors import UserError
+from vlmcog.models import registry
+from vlmcog.models.boundary import Params, VisionLanguageModel
+from vlmcog.models.config import DTYPES, ModelConfig
+from vlmcog.training import workdir as run
+from vlmcog.training.config import TrainConfig
+
+EXAMPLES = """\
+examples:
+  python -m vlmcog.checkpoints inspect paligemma-3b-pt-224
+  python -m vlmcog.checkpoints convert paligemma-3b-pt-224 weights.npz --to big_vision
+  python -m vlmcog.checkpoints convert weights.npz out --to huggingface --family paligemma --size 3b --image_size 224
+  python -m vlmcog.checkpoints convert paligemma-3b-pt-224 runs/public --to orbax
+  python -m vlmcog.checkpoints convert runs/towers exported --to huggingface
+
+SRC is a folder with config.json and safetensors, an .npz in big_vision's format (say --family, --size, --image_size),
+or the --workdir of a run. An orbax DST is such a workdir, which `python -m vlmcog.evaluate` takes."""
+
+
+def main(argv: Sequence[str]) -> None:
+    """Reads the command line and does what it says."""
+    arguments = _parser().parse_args(argv)
+    arguments.act(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m vlmcog.checkpoints",
+        description="Looks into checkpoints and converts them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    inspect = commands.add_parser("inspect", help="print the table of parameters")
+    inspect.add_argument("path", type=pathlib.Path, metavar="PATH", help="file, folder or workdir of a run")
+    inspect.set_defaults(act=_inspect)
+    convert = commands.add_parser("convert", help="write the same parameters in another format")
+    convert.add_argument("source", type=pathlib.Path, metavar="SRC", help="what to read")
+    convert.add_argument("target", type=pathlib.Path, metavar="DST", help="what to write; must not exist yet")
+    convert.add_argument("--to", required=True, choices=sorted(_WRITERS), help="the format of DST")
+    convert.add_argument("--family", help="of an .npz, such as paligemma")
+    convert.add_argument("--size", help="of an .npz, such as 3b")
+    convert.add_argument("--image_size", type=int, help="of an .npz, in pixels")
+    convert.add_argument("--dtype", choices=DTYPES, default="float32", help="of DST's parameters (default: float32)")
+    convert.set_defaults(act=_convert)
+    return parser
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    rows = _describe(arguments.path)
+    width = max((len(name) for name, _, _ in rows), default=0)
+    for name, dtype, shape in rows:
+        print(f"{name:{width}}  {dtype:8}  {list(shape)}")
+    n_parameters = sum(math.prod(shape) for _, _, shape in rows)
+    n_bytes = sum(math.prod(shape) * _item_size(dtype) for _, dtype, shape in rows)
+    print(f"{len(rows)} tensors, {n_parameters:,} parameters, {n_bytes:,} bytes")
+
+
+def _describe(path: pathlib.Path) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Name, dtype and shape of every parameter; reads none of them but an npz's."""
+    if path.suffix == ".npz":
+        return _describe_npz(path)
+    if (path / run.CHECKPOINTS).is_dir():
+        shapes = flatten_dict(_shapes(registry.build(run.read_config(path).model)), sep="/")
+        return [(name, str(leaf.dtype), leaf.shape) for name, leaf in shapes.items()]
+    tensors = safetensors.find(path).values()
+    return [(tensor.name, str(tensor.dtype), tensor.shape) for tensor in tensors]
+
+
+def _describe_npz(path: pathlib.Path) -> list[tuple[str, str, tuple[int, ...]]]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            read = [(name, arrays[name]) for name in arrays.files]
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"cannot read {path}: not a whole .npz of arrays ({error}); fetch it again") from error
+    return [(name, "bfloat16" if array.dtype.kind == "V" else str(array.dtype), array.shape) for name, array in read]
+
+
+def _item_size(dtype: str) -> int:
+    return jax.numpy.dtype(dtype).itemsize
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    if arguments.target.exists():
+        raise UserError(f"{arguments.target} exists already; name another DST, or remove it first")
+    config, params = _read(arguments)
+    model = registry.build(config)
+    _WRITERS[arguments.to](arguments.target, model, params)
+    print(f"{arguments.target}: {model.name} from {arguments.source}, {arguments.dtype}")
+
+
+def _read(arguments: argparse.Namespace) -> tuple[ModelConfig, Params]:
+    source, dtype = arguments.source, arguments.dtype
+    if (source / run.CHECKPOINTS).is_dir():
+        config = run.read_config(source).model
+        params = restore_params(source, registry.build(config))
+        return config, jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), params)
+    if source.suffix == ".npz":
+        config = _config_of_npz(arguments)
+    else:
+        config = pretrained.config_of(source if source.is_dir() else source.parent, parameter_dtype=dtype)
+    model = registry.build(config)
+    return config, pretrained.load(source, model, _shapes(model), description=f"reading {source}")
+
+
+def _config_of_npz(arguments: argparse.Namespace) -> ModelConfig:
+    if not (arguments.family and arguments.size and arguments.image_size):
+        raise UserError(f"{arguments.source} doesn't say what model it is: give --family, --size and --image_size")
+    return ModelConfig(
+        family=arguments.family,
+        size=arguments.size,
+        image_size=arguments.image_size,
+        parameter_dtype=arguments.dtype,
+    )
+
+
+def _shapes(model: VisionLanguageModel) -> Mapping[str, Any]:
+    return jax.eval_shape(model.init, jax.random.key(0))
+
+
+def _write_hugging_face(target: pathlib.Path, model: VisionLanguageModel, params: Params) -> None:
+    hugging_face.save(target, model.hugging_face, params, description=f"writing {target}")
+
+
+def _write_big_vision(target: pathlib.Path, model: VisionLanguageModel, params: Params) -> None:
+    if target.suffix != ".npz":
+        raise UserError(f"{target} must end in .npz, as big_vision's checkpoints do")
+    big_vision.save(target, params)
+
+
+def _write_orbax(target: pathlib.Path, model: VisionLanguageModel, params: Params) -> None:
+    """A run of no steps: what evaluate and train take."""
+    run.claim(target, TrainConfig(model=model.config))
+    with Checkpoints(target / run.CHECKPOINTS, keep=1) as checkpoints:
+        checkpoints.save(0, {"params": jax.tree.map(jax.numpy.asarray, params)}, {})
+
+
+_WRITERS = {"huggingface": _write_hugging_face, "big_vision": _write_big_vision, "orbax": _write_orbax}
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,69 @@
+"""Public checkpoints as models, whatever their format: big_vision's npz, or a folder with safetensors."""
+
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from vlmcog.checkpoints import big_vision, hugging_face
+from vlmcog.errors import UserError
+from vlmcog.models import registry
+from vlmcog.models.boundary import Params, VisionLanguageModel
+from vlmcog.models.config import CUSTOM, ModelConfig
+
+TOKENIZERS = ("tokenizer.model", "tokenizer.json")
+
+
+def config_of(folder: str | os.PathLike[str], **values: Any) -> ModelConfig:
+    """Returns the config of the model in a folder of Hugging Face's format, by its `config.json`.
+
+    Args:
+      folder: with `config.json` and, if it is to read text, `tokenizer.model` or `tokenizer.json`.
+      **values: of `ModelConfig`, that replace the folder's.
+
+    Raises:
+      UserError: the folder is none, or no family here reads its `model_type`.
+    """
+    folder = pathlib.Path(folder)
+    config = hugging_face.read_config(folder)
+    family = _family(folder, config.get("model_type"))
+    _, image_size = registry.family(family).networks_from(config)
+    tokenizers = [str(folder / name) for name in TOKENIZERS if (folder / name).is_file()]
+    own = {
+        "family": family,
+        "size": CUSTOM,
+        "config_json": str(folder / hugging_face.CONFIG),
+        "image_size": image_size,
+        "vocabulary": tokenizers[0] if tokenizers else "",
+    }
+    return ModelConfig(**(own | values))
+
+
+def load(
+    path: str | os.PathLike[str],
+    model: VisionLanguageModel,
+    abstract_params: Mapping[str, Any],
+    *,
+    description: str = "",
+) -> Params:
+    """Reads a model's parameters from an `.npz` in big_vision's format, or else in Hugging Face's.
+
+    Args:
+      path: an `.npz`, a `.safetensors`, an index of shards, or a folder that holds one of the last two.
+      model: whose parameters they are.
+      abstract_params: their shapes and dtypes; a leaf with a sharding is put on its devices.
+      description: of the progress bar; empty for none.
+
+    Raises:
+      UserError: the checkpoint can't be read or is one of another model.
+    """
+    if pathlib.Path(path).suffix == ".npz":
+        return big_vision.load(path, abstract_params)
+    return hugging_face.load(path, model.hugging_face, abstract_params, description=description)
+
+
+def _family(folder: pathlib.Path, kind: Any) -> str:
+    known = {kind: name for name in registry.FAMILIES for kind in registry.family(name).HUGGING_FACE}
+    if kind not in known:
+        raise UserError(f"{folder}/config.json is of model_type {kind!r}; vlmcog reads {', '.join(sorted(known))}")
+    return known[kind]
