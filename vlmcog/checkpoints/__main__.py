@@ -77,7 +77,7 @@ def _describe(path: pathlib.Path) -> list[tuple[str, str, tuple[int, ...]]]:
     if path.suffix == ".npz":
         return _describe_npz(path)
     if (path / run.CHECKPOINTS).is_dir():
-        shapes = flatten_dict(_shapes(registry.build(run.read_config(path).model)), sep="/")
+        shapes: dict[str, Any] = flatten_dict(_shapes(registry.build(run.read_config(path).model)), sep="/")
         return [(name, str(leaf.dtype), leaf.shape) for name, leaf in shapes.items()]
     tensors = safetensors.find(path).values()
     return [(tensor.name, str(tensor.dtype), tensor.shape) for tensor in tensors]
