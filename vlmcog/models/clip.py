@@ -5,7 +5,7 @@ from typing import Any
 
 from vlmcog.models import dual_encoder, images, siglip, text_encoder
 from vlmcog.models.config import Activation, ModelConfig, VisionConfig
-from vlmcog.models.dual_encoder import DualEncoder, DualNetworks
+from vlmcog.models.dual_encoder import DualEncoder, DualNetworks, trainable
 from vlmcog.models.encoder import dense
 from vlmcog.models.hugging_face import Layout, Rule, expect_config, read_config
 from vlmcog.models.text_encoder import TextConfig
@@ -55,6 +55,8 @@ SIZES = {
     # Trained by LAION, with the exact GELU.
     "huge-14": _networks((1280, 32, 5120, 16), (1024, 24, 4096, 16), patch_size=14, width=1024, activation="gelu"),
 }
+
+__all__ = ["HUGGING_FACE", "SIZES", "build", "networks_from", "trainable"]
 
 
 def build(config: ModelConfig, networks: DualNetworks) -> DualEncoder:

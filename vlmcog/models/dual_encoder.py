@@ -65,8 +65,8 @@ class DualNetworks:
 
     @property
     def image_multiple(self) -> int:
-        """An image is cut into whole patches."""
-        return self.vision.patch_size
+        """An image is cut into whole patches; So400m/14 at its 384 pixels leaves the last 6 out."""
+        return self.vision.patch_size if self.vision.patch_size != 14 else 2
 
 
 class DualEncoderModule(nn.Module):
@@ -274,6 +274,11 @@ def log_likelihood(logits: Float[Array, "b o"], real: Bool[Array, "b o"], *, ind
     else:
         scores = jax.nn.log_softmax(jnp.where(real, logits, -jnp.inf), axis=-1)
     return jnp.where(real, scores, -jnp.inf)
+
+
+def trainable(config: ModelConfig) -> tuple[tuple[str, bool], ...]:
+    """All learns, but beside a linear read-out, which learns alone."""
+    return (("readout/.*", True), (".*", False)) if config.objective == "linear" else ((".*", True),)
 
 
 def build(config: ModelConfig, networks: DualNetworks, layout: Layout, tokenizer: Tokenizer) -> DualEncoder:

@@ -98,8 +98,12 @@ SIZES = {
 }
 HUGGING_FACE = ("idefics",)
 _MARKERS = {"pad": "<unk>", "eos": "</s>", "bos": "<s>"}
-# What is new in a Flamingo, and learns while all else is frozen.
-TRAINABLE = ((r"(resampler|groups/cross|extra_embedder|extra_head)/.*", True), (".*", False))
+
+
+def trainable(config: ModelConfig) -> tuple[tuple[str, bool], ...]:
+    """What is new in a Flamingo learns; the vision tower and the language model stay as they are."""
+    del config
+    return ((r"(resampler|groups/cross|extra_embedder|extra_head)/.*", True), (".*", False))
 
 
 class FlamingoModule(nn.Module):

@@ -33,6 +33,8 @@ class Family(Protocol):
     SIZES: "Mapping[str, Networks]"
     HUGGING_FACE: tuple[str, ...]
 
+    # Optional: `trainable(config)`, rules as of `optimizer.trainable`, where not all of a pre-trained model learns.
+
     def build(self, config: "ModelConfig", networks: "Networks") -> "VisionLanguageModel":
         """Builds the model of a config, with networks of any size of the family."""
         ...
@@ -49,6 +51,12 @@ class Family(Protocol):
 def family(name: str) -> Family:
     """Returns a family, importing its file."""
     return typing.cast(Family, importlib.import_module(FAMILIES[name]))
+
+
+def trainable(config: "ModelConfig") -> tuple[tuple[str, bool], ...]:
+    """Rules that say which parameters of a pre-trained model learn unless a run says otherwise: most often, all."""
+    rules = getattr(family(config.family), "trainable", None)
+    return ((".*", True),) if rules is None else rules(config)
 
 
 def build(config: "ModelConfig") -> "VisionLanguageModel":

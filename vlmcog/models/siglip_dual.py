@@ -9,7 +9,7 @@ from typing import Any
 
 from vlmcog.models import dual_encoder, images, siglip, text_encoder
 from vlmcog.models.config import ModelConfig, VisionConfig
-from vlmcog.models.dual_encoder import DualEncoder, DualNetworks
+from vlmcog.models.dual_encoder import DualEncoder, DualNetworks, trainable
 from vlmcog.models.hugging_face import Layout, Rule, expect_config
 from vlmcog.models.text_encoder import TextConfig
 from vlmcog.models.tokenizer import open_tokenizer
@@ -59,6 +59,8 @@ SIZES = {
     "2-so400m-16": _networks(_SO400M, _SO400M, patch_size=16, vocabulary_size=_ROWS_2),
     "2-giant-16": _networks(_GIANT, _SO400M, patch_size=16, vocabulary_size=_ROWS_2),
 }
+
+__all__ = ["HUGGING_FACE", "SIZES", "build", "networks_from", "trainable"]
 
 
 def build(config: ModelConfig, networks: DualNetworks) -> DualEncoder:

@@ -65,7 +65,8 @@ class OptimizerConfig:
       beta1: decay of the mean gradient.
       beta2: decay of the mean squared gradient.
       clip_norm: the largest global norm of the gradient; 0 leaves it alone.
-      trainable: rules that say which parameters learn.
+      trainable: rules that say which parameters learn; left as it is in a run from a checkpoint, its family's, which in
+        a Flamingo and beside a linear read-out trains the new parts alone.
       decayed: rules that say which parameters decay.
     """
 

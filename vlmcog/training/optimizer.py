@@ -1,7 +1,7 @@
 """Which parameters learn, how fast, and by what rule."""
 
 import dataclasses
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, cast
 
 import jax
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
+from vlmcog.models import registry
 from vlmcog.models.boundary import Params
 from vlmcog.training import muon
 from vlmcog.training.config import OptimizerConfig, ScheduleConfig, TrainConfig
@@ -51,7 +52,7 @@ def build(config: TrainConfig, params: Any) -> Optimizer:
     Raises:
       UserError: `optimizer.trainable` or `optimizer.decayed` doesn't cover every parameter or has a rule without one.
     """
-    trainable = apply_rules("optimizer.trainable", config.optimizer.trainable, params)
+    trainable = apply_rules("optimizer.trainable", trainable_rules(config), params)
     decayed = apply_rules("optimizer.decayed", config.optimizer.decayed, params)
     schedule = make_schedule(config.optimizer.learning_rate, config.schedule, config.total_steps)
     transforms: dict[Hashable, optax.GradientTransformation] = {
@@ -61,6 +62,12 @@ def build(config: TrainConfig, params: Any) -> Optimizer:
         False: optax.set_to_zero(),
     }
     return Optimizer(optax.partition(transforms, trainable), schedule, trainable)
+
+
+def trainable_rules(config: TrainConfig) -> Sequence[tuple[str, bool]]:
+    """Returns the config's rules; or, left as they are in a run from a checkpoint, those of the model's family."""
+    as_is = config.optimizer.trainable == OptimizerConfig().trainable
+    return registry.trainable(config.model) if as_is and config.init_from else config.optimizer.trainable
 
 
 def make_schedule(peak: float, config: ScheduleConfig, total_steps: int) -> optax.Schedule:
