@@ -204,7 +204,7 @@ def test_each_material_has_a_pattern_of_its_own(material):
     pattern = materials._PATTERNS[MATERIALS.index(material)]
     assert pattern.__name__ == f"_{material}"
     grid = np.random.default_rng(0).uniform(-3, 3, (3, 4000)).astype(np.float32)
-    x, y, z = (jnp.asarray(row) for row in grid)
+    x, y, z = (materials.Patch(jnp.asarray(row), jnp.zeros(len(row))) for row in grid)
     factor = np.asarray(pattern(x, y, z, jnp.zeros(4000, jnp.int32)))
     assert (factor.std() < 1e-6) == (material == "plain")
     assert 0.75 < factor.mean() < 1.3

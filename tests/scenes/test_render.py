@@ -1,5 +1,6 @@
 import dataclasses
 
+import brute_force
 import numpy as np
 import pytest
 
@@ -28,6 +29,10 @@ def _scene(*blocks: Block, **changes) -> Scene:
 
 
 RED = Block(size=(0.2, 0.2, 0.2), position=(0.0, 0.0, 0.1), colour=(1.0, 0.0, 0.0))
+_ROUND = (
+    Block(size=(0.2, 0.2, 0.3), position=(0.45, 0.0, 0.15), shape="cylinder", orientation=(0.9, 0.3, 0.3, 0.1)),
+    Block(size=(0.2, 0.2, 0.2), position=(-0.45, 0.0, 0.1), shape="sphere"),
+)
 FROM_ABOVE = Camera((0.0, -2.0, 2.0), (0.0, 0.0, 0.0), 0.4)
 
 
@@ -119,3 +124,32 @@ def test_unknown_material_and_too_many_blocks_are_refused():
 
 def test_no_image_is_made_of_no_scene():
     assert render([], 32).shape == (0, 32, 32, 3)
+
+
+@pytest.mark.parametrize(("look", "bias", "error"), [("toy", 0.2, 1.5), ("marble", 1.0, 2.0), ("random", 1.0, 2.0)])
+def test_pictures_are_those_of_many_random_rays(look, bias, error):
+    """The mean of 60 random rays is itself off by a level or so, and edges by more.
+
+    What is finer than a pixel fades into its mean only nearly: where marble, wood or a grid covers the picture, its
+    brightness may be off by a level of 255.
+    """
+    rng = np.random.default_rng(3)
+    scene = dress("tower", sample_tower(rng, n_blocks=4, falls=False), LOOKS[look], rng, drawn=_ROUND)
+    expected = brute_force.srgb(brute_force.picture(scene, SIZE, 60))
+    difference = render([scene], SIZE)[0] - expected
+    assert abs(difference.mean()) < bias
+    assert np.abs(difference).mean() < error
+    assert np.percentile(np.abs(difference), 99) < 15
+
+
+def test_penumbrae_are_those_of_many_random_rays():
+    """Shadows of every shape, on the ground and on each other, by a wide light."""
+    light = Light(direction=(-0.6, -0.6, 0.53), radius=0.2, colour=(1.0, 0.9, 0.8), ambient=0.2)
+    on_top = dataclasses.replace(RED, position=(0.05, 0.0, 0.3), orientation=turned(0.4))
+    scene = _scene(RED, on_top, *_ROUND, camera=FROM_ABOVE, light=light)
+    expected = brute_force.srgb(brute_force.picture(scene, SIZE, 200))
+    difference = render([scene], SIZE)[0] - expected
+    assert (np.abs(expected - np.median(expected, (0, 1))) > 10).mean() > 0.1
+    assert abs(difference.mean()) < 0.2
+    assert np.abs(difference).mean() < 1.2
+    assert np.percentile(np.abs(difference), 99) < 12

@@ -47,6 +47,11 @@ def cross(a: Any, b: Any) -> XYZ:
     return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
 
 
+def length(a: Any) -> Array:
+    """The vector's length."""
+    return jnp.sqrt(dot(a, a))
+
+
 def unit(a: Any) -> XYZ:
     """The vector at length 1."""
     return scale(a, jax.lax.rsqrt(dot(a, a)))
