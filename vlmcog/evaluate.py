@@ -28,6 +28,8 @@ from vlmcog.evaluation.ladder import Rung
 from vlmcog.evaluation.metrics import Metric
 from vlmcog.evaluation.people import People
 from vlmcog.evaluation.summary import summary
+from vlmcog.humans import reading
+from vlmcog.humans.judgments import on_task_scale
 from vlmcog.models import registry
 from vlmcog.training import workdir as workdir_lib
 from vlmcog.training.config import TrainConfig
@@ -55,6 +57,7 @@ def evaluate(
     *,
     batch_size: int = BATCH_SIZE,
     rescore: bool = False,
+    judgments: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:
     """Evaluates the newest checkpoint of a run and returns all metrics of the run so far (`metrics.COLUMNS`).
 
@@ -64,18 +67,21 @@ def evaluate(
       data_dir: the folder of built datasets; None for that of the training.
       batch_size: trials at a time; changes speed alone.
       rescore: take the answers that are in the workdir, without the model.
+      judgments: a judgment table (CSV or Parquet) of the one dataset that is named, in place of its own.
 
     Raises:
-      UserError: no checkpoint; a dataset is unknown, isn't built or has neither truths nor people; stale answers.
+      UserError: no checkpoint; a dataset is unknown, isn't built or has neither truths nor people; stale answers; a
+        judgment table that can't be read or judges nothing that is asked.
     """
     if batch_size < 1:
         raise UserError(f"--batch_size {batch_size} is too small; give 1 or more")
     run = _open_run(pathlib.Path(workdir))
     data_dir = data_dir or run.config.data.data_dir or None
-    sources = {rung: _open(rung, data_dir) for rung in _choose(datasets, run.tuned_on, data_dir)}
+    table = None if judgments is None else _read_judgments(pathlib.Path(judgments), datasets)
+    sources = {rung: _open(rung, data_dir, table) for rung in _choose(datasets, run.tuned_on, data_dir)}
     ask = functools.partial(_reread, run) if rescore else _asker(run, batch_size)
     for rung, source in sources.items():
-        _score(run, rung, source, ask(rung, source), _shortcuts(rung, source, data_dir))
+        _score(run, rung, source, ask(rung, source), _shortcuts(rung, source, data_dir), table)
     return tables.read_metrics(run.workdir, run=run.name, make_it=make_command(run.workdir))
 
 
@@ -113,9 +119,21 @@ def _choose(datasets: Sequence[str], tuned_on: DatasetSpec, data_dir: str | os.P
                 print(f"not evaluated: {rung.name}; make its dataset with: {build_command(rung.spec, data_dir)}")
 
 
-def _open(rung: Rung, data_dir: str | os.PathLike[str] | None) -> TrialSource:
+def _read_judgments(path: pathlib.Path, datasets: Sequence[str]) -> pd.DataFrame:
+    if len(datasets) != 1 or LADDER in datasets:
+        raise UserError(f"{path} holds judgments of one set, for several share names of items; name it in --datasets")
+    return on_task_scale(reading.read(path).table)
+
+
+def _open(rung: Rung, data_dir: str | os.PathLike[str] | None, judgments: pd.DataFrame | None) -> TrialSource:
     source = read.load(rung.spec, SPLIT, data_dir, tasks=(rung.task,))
-    if not any(trial.answer != NO_ANSWER or trial.judgments or trial.aggregate for trial in source):
+    if judgments is not None:
+        items = {trial.item for trial in source}
+        if not (judgments.task.eq(rung.task) & judgments.item.isin(items)).any():
+            raise UserError(
+                f"the judgments hold no answer to {rung.task!r} about an item of {rung.spec}, split {SPLIT}"
+            )
+    elif not any(trial.answer != NO_ANSWER or trial.judgments or trial.aggregate for trial in source):
         raise UserError(f"{rung.evaluated_on} has neither truths nor people's judgments to score answers against")
     return source
 
@@ -151,9 +169,16 @@ def _shortcuts(rung: Rung, source: TrialSource, data_dir: str | os.PathLike[str]
     return shortcut_baselines(read.load(rung.spec, "train", data_dir, tasks=(rung.task,)), source)
 
 
-def _score(run: _Run, rung: Rung, source: TrialSource, answers: pd.DataFrame, shortcuts: Sequence[Shortcut]) -> None:
+def _score(
+    run: _Run,
+    rung: Rung,
+    source: TrialSource,
+    answers: pd.DataFrame,
+    shortcuts: Sequence[Shortcut],
+    judgments: pd.DataFrame | None,
+) -> None:
     """Writes what follows from the answers on one rung; a run that is cut off keeps the rungs before it."""
-    people = people_lib.gather(source, answers.item)
+    people = people_lib.gather(source, answers.item, judgments)
     others = observers.observer_answers(source, answers, shortcuts)
     everyone = pd.concat([answers, others], ignore_index=True) if len(others) else answers
     scored = observers.chance(answers) + _score_each(everyone, people)
@@ -195,6 +220,7 @@ def _facts(rung: Rung, source: TrialSource, people: People | None, scored: Seque
         "task": rung.task,
         "items": len(source),
         "people": _n_people(people),
+        "judges": people.name if people else "",
         "excluded_judgments": people.excluded if people else 0,
         "n_blocks": blocks[:1] + blocks[-1:],
         "fingerprint": read.fingerprint(source),
@@ -229,9 +255,16 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--rescore", action="store_true", help="score the answers in DIR/answers anew, without the model"
     )
+    parser.add_argument(
+        "--judgments",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="what people said of the one set in --datasets: a table as `python -m vlmcog.humans convert` writes it",
+    )
     args = parser.parse_args(argv)
     datasets = [name for name in args.datasets.split(",") if name]
-    rows = evaluate(args.workdir, datasets, args.data_dir, batch_size=args.batch_size, rescore=args.rescore)
+    settings = {"batch_size": args.batch_size, "rescore": args.rescore, "judgments": args.judgments}
+    rows = evaluate(args.workdir, datasets, args.data_dir, **settings)
     print(summary(rows))
     print(f"metrics: {args.workdir / tables.METRICS}")
 

@@ -156,6 +156,52 @@ def test_answers_are_rescored_without_the_model(answered):
     assert not (answered / "checkpoints").exists()
 
 
+@pytest.fixture
+def simulated(tmp_path, answered):
+    """A table of simulated participants' answers to some of the 30 trials, and to something else."""
+    rng = np.random.default_rng(0)
+    rows = [(f"simulated-{p}", f"item-{k}", "tower_falls", rng.integers(2)) for p in range(8) for k in range(25)]
+    rows += [("simulated-0", "item-0", "red_block_any", 1), ("simulated-0", "elsewhere", "tower_falls", 1)]
+    path = tmp_path / "simulated.csv"
+    pd.DataFrame(rows, columns=["participant", "item", "task", "response"]).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def no_fit(monkeypatch):
+    monkeypatch.setattr(evaluate_lib.pseudo_r, "signed_root_r2", lambda *_: [])
+
+
+@pytest.mark.usefixtures("no_fit")
+def test_judgments_from_a_file_and_simulated_ones_called_so(answered, simulated, capsys):
+    main(["--workdir", str(answered), "--datasets", "lerer_towers", "--rescore", "--judgments", str(simulated)])
+    assert "(simulated)" in capsys.readouterr().out
+    metrics = pd.read_csv(answered / "metrics.csv")
+    assert "people" not in set(metrics.model)
+    theirs = metrics[metrics.model == "simulated participants"].set_index("metric")
+    table = pd.read_csv(simulated).query("task == 'tower_falls' and item != 'elsewhere'")
+    truth = pd.read_csv(answered / "answers/lerer_towers.csv").set_index("item").answer
+    assert theirs.value["accuracy"] == pytest.approx((table.response == table.item.map(truth)).mean())
+    assert set(pd.read_csv(answered / "people/lerer_towers.csv").who) == {"simulated participants"}
+    assert "simulated participants" in set(pd.read_csv(answered / "consistency/lerer_towers.csv")["first"])
+    facts = json.loads((answered / "manifest.json").read_text())["evaluations"]["lerer_towers"]
+    assert (facts["judges"], facts["people"]) == ("simulated participants", 8)
+
+
+@pytest.mark.parametrize("names", [["ladder"], ["lerer_towers", "cubeworld_towers/wooden_small"]])
+def test_judgments_are_of_one_set(answered, simulated, names):
+    with pytest.raises(UserError, match=r"simulated.csv holds judgments of one set"):
+        evaluate(answered, names, rescore=True, judgments=simulated)
+
+
+def test_judgments_of_other_items(answered, simulated):
+    pd.read_csv(simulated).assign(item="elsewhere").drop_duplicates(["participant", "task"]).to_csv(
+        simulated, index=False
+    )
+    with pytest.raises(UserError, match=r"no answer to 'tower_falls' about an item of lerer_towers"):
+        evaluate(answered, ["lerer_towers"], rescore=True, judgments=simulated)
+
+
 def test_answers_of_another_run(answered):
     path = answered / "answers/lerer_towers.csv"
     pd.read_csv(path).assign(run="other").to_csv(path, index=False)

@@ -26,7 +26,7 @@ class Trials(list):
     judgments = TrialSource.judgments
 
 
-def make_source(rung, *, count=40, names="item-{}", people=9):
+def make_source(rung, *, count=40, names="item-{}", people=9, person="p{}"):
     rng = np.random.default_rng(1)
     task = get_task(rung.task)
     judged = range(people if rung.name == ladder.REAL_PHOTOS else 0)
@@ -38,7 +38,7 @@ def make_source(rung, *, count=40, names="item-{}", people=9):
             question=task.question,
             options=task.answers.options,
             answer=index % 2,
-            judgments=tuple(Judgment(f"p{p}", float(rng.random() < 0.3 + 0.4 * (index % 2))) for p in judged),
+            judgments=tuple(Judgment(person.format(p), float(rng.random() < 0.3 + 0.4 * (index % 2))) for p in judged),
             n_blocks=2 + index % 3,
             height=float(index % 3),
         )
@@ -71,13 +71,13 @@ def evaluated(tmp_path_factory):
     """Returns a function that makes an evaluated run, each only once."""
 
     @functools.cache
-    def make(name, rungs, names, constant):
+    def make(name, rungs, names, constant, person):
         workdir = tmp_path_factory.mktemp("evaluated") / name
         config = config_lib.TrainConfig(data=config_lib.DataConfig(dataset=str(TUNED_ON)))
         workdir.mkdir()
         (workdir / "config.json").write_text(config_lib.to_json(config))
         chosen = [rung for rung in ladder.rungs(TUNED_ON) if rung.name in rungs]
-        sources = {rung.spec: make_source(rung, names=names) for rung in chosen}
+        sources = {rung.spec: make_source(rung, names=names, person=person) for rung in chosen}
         for rung in chosen:
             table = make_answers(rung, sources[rung.spec], run=name, quality=QUALITY[rung.name])
             if constant:
@@ -95,9 +95,9 @@ def evaluated(tmp_path_factory):
 
 @pytest.fixture
 def make_run(tmp_path, evaluated):
-    """Returns a function that makes an evaluated run to play with: `make_run(name, rungs, names, constant)`."""
+    """Returns a function that makes an evaluated run to play with; its settings are those below."""
 
-    def make(name="towers", *, rungs=tuple(QUALITY), names="item-{}", constant=False):
-        return pathlib.Path(shutil.copytree(evaluated(name, rungs, names, constant), tmp_path / name))
+    def make(name="towers", *, rungs=tuple(QUALITY), names="item-{}", constant=False, person="p{}"):
+        return pathlib.Path(shutil.copytree(evaluated(name, rungs, names, constant, person), tmp_path / name))
 
     return make

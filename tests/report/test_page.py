@@ -137,6 +137,35 @@ def test_people_are_shown_only_where_there_are_people(make_run):
         assert any("what people see" in heading.text for heading in page.all("h2")) is shown
 
 
+def test_simulated_participants_are_never_called_people(make_run):
+    page = page_of(make_run(person="simulated-{}"))
+    shown = " ".join(
+        " ".join(e.text for e in page.all(tag)) for tag in ("h1", "h2", "h3", "td", "th", "caption", "svg")
+    )
+    labels = " ".join(filter(None, (e.attributes.get("aria-label") for e in page.elements)))
+    legends = " ".join(e.text for e in page.all("li")[:5])
+    assert not re.search("people|person", (shown + labels + legends).lower())
+    assert "simulated participants" in shown
+    assert "the average simulated participant" in legends
+    assert "These are no people" in " ".join(e.text for e in page.all("p"))
+    assert any(e.attributes.get("class") == "people simulated" for e in page.elements)
+
+
+def test_the_matrix_compares_everybody_who_errs(make_run):
+    page = page_of(make_run())
+    (matrix,) = [e for e in page.all("table") if e.attributes.get("class") == "matrix" and "people" in e.text]
+    for name in ("tiny", "people", "height"):
+        assert name in matrix.text
+    assert "majority" in matrix.text
+
+
+def test_where_model_and_people_differ_most_is_shown_with_pictures(make_run):
+    page = page_of(make_run())
+    assert any(h.text == "Where model and people differ most" for h in page.all("h3"))
+    with_people = len(page.all("img"))
+    assert with_people - len(page_of(make_run("none", rungs=(ladder.SAME_SPLIT,))).all("img")) >= 6
+
+
 def test_an_undefined_number_says_why(make_run):
     page = page_of(make_run(constant=True))
     cells = [cell.text for cell in page.all("td")]

@@ -14,6 +14,7 @@ from vlmcog.datasets.location import built_specs, default_data_dir
 from vlmcog.datasets.publish import GALLERY, publish
 from vlmcog.datasets.read import load
 from vlmcog.datasets.registry import PUBLIC, SYNTHETIC
+from vlmcog.datasets.simulate import simulate
 from vlmcog.datasets.specs import SPLIT_SIZES, SUFFIXES, DatasetSpec, parse
 from vlmcog.scenes.looks import LOOKS
 
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_list(commands.add_parser("list", help="show the datasets and which are built"))
     _add_shortcuts(commands.add_parser("shortcuts", help="how far simple cues alone solve a built set"))
     _add_publish(commands.add_parser("publish", help="add card, metadata, checksums and gallery to a built set"))
+    _add_simulate(commands.add_parser("simulate", help="make judgments by simulated participants, for demonstrations"))
     _add_bank(commands.add_parser("bank", help="simulate scenes for training that renders on the devices"))
     return parser
 
@@ -113,6 +115,21 @@ def _add_publish(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_publish)
 
 
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Writes a judgment table of simulated participants, noisy simulators that know each scene, about whether the "
+        "towers of a set's test split fall. They are not people, and tables and pages say so."
+    )
+    parser.add_argument("name", metavar="NAME/CONFIG", help="a built set of towers")
+    _add_data_dir(parser)
+    parser.add_argument("--participants", type=int, default=30, metavar="N", help="how many; default: %(default)s")
+    text = "standard deviation of each block's seen place, in sides, of the median one; default: %(default)s"
+    parser.add_argument("--noise", type=float, default=0.1, metavar="SIDES", help=text)
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same answers; default: %(default)s")
+    parser.add_argument("--out", type=pathlib.Path, required=True, metavar="FILE", help="the CSV file")
+    parser.set_defaults(run=_simulate)
+
+
 def _add_bank(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Samples and simulates scenes of a set's train split and keeps their arrays and answers in one file, for "
@@ -152,6 +169,13 @@ def _list(args: argparse.Namespace) -> None:
     for spec in [*offered, *(spec for spec in built if spec not in offered)]:
         print(f"{'built' if spec in built else '-':7}{spec}")
     print(f"in {root}; a set with other options is built by name or by flags, see build --help")
+
+
+def _simulate(args: argparse.Namespace) -> None:
+    simulate(
+        parse(args.name), args.data_dir, args.out, participants=args.participants, noise=args.noise, seed=args.seed
+    )
+    print(f"judgments of {args.participants} simulated participants: {args.out}")
 
 
 def _shortcuts(args: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from vlmcog.tasks.registry import get_task
 
 COLUMNS = ("run", "model", "tuned_on", "evaluated_on", "metric", "value", "ci_low", "ci_high", "n", "seed")
 PEOPLE, SIMULATED = "people", "simulated participants"
+JUDGES = (PEOPLE, SIMULATED)
 NO_VARIANCE, TOO_FEW = "no variance", "too few items"
 
 

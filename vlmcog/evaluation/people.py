@@ -50,12 +50,14 @@ def gather(source: TrialSource, items: Sequence[str], judgments: pd.DataFrame | 
     Args:
       source: the trials.
       items: the order in which to return them.
-      judgments: a checked table to take in place of the set's own.
+      judgments: a checked table to take in place of the set's own; what it says of other items and tasks is left out.
 
     Raises:
       UserError: people and simulated participants are in one table.
     """
     table = source.judgments() if judgments is None else judgments
+    tasks = {trial.task for trial in source}
+    table = table.loc[table.task.isin(tasks) & table.item.isin(items)]
     kept = counted(table)
     if len(kept):
         matrix = kept.pivot(index="participant", columns="item", values="response")

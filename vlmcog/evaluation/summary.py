@@ -6,7 +6,7 @@ import pandas as pd
 
 from vlmcog.datasets import specs
 from vlmcog.evaluation import ladder
-from vlmcog.evaluation.metrics import PEOPLE
+from vlmcog.evaluation.metrics import JUDGES, PEOPLE, SIMULATED
 from vlmcog.evaluation.observers import CHANCE, OBSERVER
 
 HEADER = ("rung", "evaluated on", "items", "accuracy [95 %]", "chance", "people")
@@ -24,7 +24,7 @@ def summary(metrics: pd.DataFrame) -> str:
 
 def accuracies(metrics: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows that hold a model's own accuracy, in the ladder's order, with their rung as a further column."""
-    own = ~metrics.model.eq(PEOPLE) & ~metrics.model.str.startswith(OBSERVER) & metrics.metric.eq("accuracy")
+    own = ~metrics.model.isin(JUDGES) & ~metrics.model.str.startswith(OBSERVER) & metrics.metric.eq("accuracy")
     rows = metrics.loc[own]
     names = [ladder.rung(row.evaluated_on, specs.parse(row.tuned_on)).name for row in rows.itertuples()]
     order = [*ladder.LADDER, ladder.ELSEWHERE]
@@ -35,8 +35,9 @@ def _row(row, metrics: pd.DataFrame) -> tuple[str, ...]:
     here = metrics.loc[metrics.evaluated_on.eq(row.evaluated_on) & metrics.metric.eq("accuracy")]
     others = dict(zip(here.model, here.value, strict=True))
     accuracy = f"{_percent(row.value)} [{_percent(row.ci_low)}, {_percent(row.ci_high)}]"
-    references = (_percent(others.get(name, math.nan)) for name in (CHANCE, PEOPLE))
-    return (row.rung, row.evaluated_on, str(row.n), accuracy, *references)
+    chance, people, simulated = (_percent(others.get(name, math.nan)) for name in (CHANCE, PEOPLE, SIMULATED))
+    judges = f"{simulated} (simulated)" if SIMULATED in others else people
+    return (row.rung, row.evaluated_on, str(row.n), accuracy, chance, judges)
 
 
 def _percent(share: float) -> str:

@@ -17,7 +17,7 @@ from vlmcog.errors import UserError
 from vlmcog.evaluation import examples, ladder, manifest, tables
 from vlmcog.evaluation.examples import Example
 from vlmcog.evaluation.ladder import Rung
-from vlmcog.evaluation.metrics import PEOPLE, as_arrays
+from vlmcog.evaluation.metrics import JUDGES, PEOPLE, SIMULATED, as_arrays
 from vlmcog.evaluation.observers import CHANCE, OBSERVER
 from vlmcog.statistics.calibration import Bin, reliability_curve
 from vlmcog.tasks.registry import get_task
@@ -86,8 +86,18 @@ class Standing:
 
     @property
     def people(self) -> Estimate | None:
-        """The average person's accuracy."""
-        return self.get("accuracy", PEOPLE)
+        """The average person's accuracy, or the average simulated participant's."""
+        return self.get("accuracy", self.judges)
+
+    @property
+    def judges(self) -> str:
+        """Who judged it: `people`, unless they are `simulated participants`."""
+        return self.facts.get("judges") or PEOPLE
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether simulated participants judged it."""
+        return self.judges == SIMULATED
 
     @property
     def observers(self) -> list[Estimate]:
@@ -130,7 +140,7 @@ class Content:
 
 def is_model(who: str) -> bool:
     """Whether a row of the metrics is about the model, not about people or an observer."""
-    return who != PEOPLE and not who.startswith(OBSERVER)
+    return who not in JUDGES and not who.startswith(OBSERVER)
 
 
 def read(workdir: pathlib.Path) -> Content:

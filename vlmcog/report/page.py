@@ -10,7 +10,7 @@ import jinja2
 
 from vlmcog import files
 from vlmcog.evaluation import ladder
-from vlmcog.evaluation.metrics import PEOPLE
+from vlmcog.evaluation.metrics import JUDGES
 from vlmcog.report import scale, wording
 from vlmcog.report.content import Content, Pair, Standing, is_model, read
 from vlmcog.report.scale import Scale
@@ -140,7 +140,7 @@ def error_matrix(standing: Standing) -> Matrix:
     """Returns the error consistencies of a standing as a matrix of its models, people and observers."""
     values = {frozenset((pair.first, pair.second)): pair for pair in standing.consistency}
     names = list(dict.fromkeys(name for pair in standing.consistency for name in (pair.first, pair.second)))
-    names.sort(key=lambda name: (not is_model(name), name != PEOPLE))
+    names.sort(key=lambda name: (not is_model(name), name not in JUDGES))
     defined = [
         a for a in names if any(a in key and not math.isnan(pair.error_consistency) for key, pair in values.items())
     ]

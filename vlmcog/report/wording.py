@@ -87,6 +87,15 @@ def who(name: str) -> str:
     return name.removeprefix(OBSERVER)
 
 
+def judged(text: str, standing: Standing) -> str:
+    """Returns a text about people in the words for those who judged a set: simulated participants are no people."""
+    if not standing.is_simulated:
+        return text
+    for word, instead in (("people", "simulated participants"), ("person", "simulated participant")):
+        text = text.replace(word, instead).replace(word.capitalize(), instead.capitalize())
+    return text
+
+
 def strength(kappa: float) -> str:
     """Returns how strongly a cell of that kappa is shaded, from 0 % to 100 %."""
     return f"{100 * min(max(kappa, 0.0), 1.0):.0f}%"
@@ -124,6 +133,7 @@ def details(content: Content) -> str:
         assert estimate is not None
         verdict = "" if beats_chance(standing) else _verdict(standing)
         people = f" (the average person: {with_interval(standing.people)})" if standing.people else ""
+        people = judged(people, standing)
         clauses.append(f"{with_interval(estimate)} of {place(standing.rung, content.tuned_on)}{verdict}{people}")
     return f"The model is right on {'; '.join(clauses)}."
 
