@@ -56,6 +56,15 @@ def test_answers_and_bodies_are_those_of_the_scenes(bank, labelled, dressed):
             np.testing.assert_array_equal(scene["bodies"][name], expected)
 
 
+def test_balls_along_the_way_change_colour_with_those_at_the_start():
+    make = maker("gates", seed=0, split="train", split_size="small", look="cubeworld")
+    labelled = make(0).labelled
+    names = bank_of(parse("cubeworld_gates/cubeworld_small-size16"), [labelled]).names[0].tolist()
+    first = len(labelled.scene.blocks)
+    assert names[first : first + 3] == [names[0], names[1], names[0]]
+    assert set(names[2:first]) | set(names[first + 3 :]) == {NO_NAME}
+
+
 def test_arrays_keep_their_form(bank, dressed):
     for scene in dressed:
         jax.tree.map(lambda new, old: _same_form(new, old), scene, bank.scenes)
