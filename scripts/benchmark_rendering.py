@@ -9,6 +9,7 @@ touches all alike; figures are medians over rounds.
 """
 
 import argparse
+import dataclasses
 import functools
 import importlib.util
 import os
@@ -27,12 +28,13 @@ from vlmcog.datasets.specs import DatasetSpec
 from vlmcog.scenes import path_tracer
 from vlmcog.scenes.looks import LOOKS, dress
 from vlmcog.scenes.render import render
-from vlmcog.scenes.scene import Scene
+from vlmcog.scenes.scene import Block, Scene
 from vlmcog.scenes.towers import sample_tower
 
 _OURS = [(5, 224), (5, 448), (2, 224), (10, 224), (20, 224), (5, 112)]
 _PEER_SIZES = (224, 448)
 _EXAMPLES = 96
+_HIGHEST, _APART = 5, 0.6
 
 Draw = Callable[[], int]
 """Renders some pictures and says how many."""
@@ -86,10 +88,17 @@ def _works(look: str, *, quick: bool) -> tuple[dict[str, Draw], list[str]]:
 
 def _towers(blocks: int, look: str) -> list[Scene]:
     rng = np.random.default_rng(0)
-    return [
-        dress("tower", sample_tower(rng, n_blocks=blocks, falls=False), LOOKS[look], rng)
-        for _ in range(8 * (os.cpu_count() or 1))
-    ]
+    return [dress("tower", _stand(blocks, rng), LOOKS[look], rng) for _ in range(8 * (os.cpu_count() or 1))]
+
+
+def _stand(blocks: int, rng: np.random.Generator) -> list[Block]:
+    """Towers of at most 5 blocks side by side: a higher one seldom stands, and would be looked for for ever."""
+    standing: list[Block] = []
+    for start in range(0, blocks, _HIGHEST):
+        for block in sample_tower(rng, n_blocks=min(_HIGHEST, blocks - start), falls=False):
+            x, y, z = block.position
+            standing.append(dataclasses.replace(block, position=(x + _APART * start / _HIGHEST, y, z)))
+    return standing
 
 
 def _draw_ours(scenes: list[Scene], size: int) -> int:
