@@ -179,7 +179,7 @@ def test_damaged_chunk_is_named(tmp_path, quick_renderer, monkeypatch):
 def test_shortcut_over_the_limit_makes_no_dataset(tmp_path, quick_renderer):
     spec = "cubeworld_towers/cubeworld_small-size16-train24-validation1-test12"
     with pytest.raises(
-        UserError, match=r"shortcut '.*' answers 0\.\d+ \[.*\] of the test trials right, over the limit"
+        UserError, match=r"shortcut '.*' answers 0\.\d+ \[.*\] of the test trials of tower_falls right, over the limit"
     ):
         build(spec, tmp_path, shortcut_limit=0.5)
     assert not is_built(dataset_dir(parse(spec), tmp_path))

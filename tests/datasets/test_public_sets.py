@@ -20,7 +20,7 @@ from vlmcog.datasets.specs import parse
 from vlmcog.errors import UserError
 from vlmcog.humans.judgments import AGGREGATE_COLUMNS
 from vlmcog.models.processor import Processor
-from vlmcog.models.tokenizer import Tokenizer
+from vlmcog.models.tokenizer import open_tokenizer
 
 SIZES = {"lerer_towers": (32, 32), "jenga": (60, 80), "michotte": (75, 100), "agents": (94, 113), "physion": (16, 16)}
 
@@ -180,7 +180,7 @@ def test_whole_picture_is_squeezed_onto_the_model_square(size):
     x, y = (np.arange(n) / n for n in (width, height))
     image = np.zeros((height, width, 3), np.uint8)
     image[..., 0], image[..., 1] = 255 * x, 255 * y[:, None]
-    seen = (Processor(Tokenizer(), 224, 20, 4).image(image) + 1) / 2
+    seen = (Processor(open_tokenizer(), 224, 20, 4).image(image) + 1) / 2
     place = (np.arange(224) + 0.5) / 224
     np.testing.assert_allclose(seen[..., 0], np.tile(place, (224, 1)), atol=0.01)
     np.testing.assert_allclose(seen[..., 1], np.tile(place[:, None], (1, 224)), atol=0.01)

@@ -18,10 +18,10 @@ def test_any_text_survives_the_round_trip(tokenizer, text):
     assert tokenizer.decode(ids) == text
 
 
-def test_tasks_take_one_token_a_word(tokenizer):
-    for task in TASKS.values():
-        words = task.question.replace(",", " ,").replace("?", " ?").split()
-        assert len(tokenizer.encode(task.question)) == len(words)
+@pytest.mark.parametrize("name", ["tower_falls", "red_block_any", "red_block_count"])
+def test_the_tasks_that_it_was_trained_on_take_one_token_a_word(tokenizer, name):
+    words = TASKS[name].question.replace(",", " ,").replace("?", " ?").split()
+    assert len(tokenizer.encode(TASKS[name].question)) == len(words)
 
 
 def test_decode_stops_at_eos_and_leaves_markers_out(tokenizer):
