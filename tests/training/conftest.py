@@ -16,7 +16,7 @@ SIDE, WIDTH, WORDS = 8, 16, ("no", "yes")
 class BrightProcessor:
     """One token an answer: its index in `WORDS`."""
 
-    def train_example(self, image, question, answer):
+    def train_example(self, image, question, answer, options):
         return {"image": _scaled(image), "answer": np.int32(WORDS.index(answer))}
 
     def score_example(self, image, question, options):

@@ -18,7 +18,7 @@ def batches_of(make_trials):
     class Identity:
         """Shows what a batch was made of."""
 
-        def train_example(self, image, question, answer):
+        def train_example(self, image, question, answer, options):
             return {"image": image, "answer": np.str_(answer)}
 
     def open_batches(seed=0, **changes):
