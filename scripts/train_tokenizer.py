@@ -23,7 +23,7 @@ from vlmcog.tasks.registry import TASKS
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", default=str(SHIPPED), help="the .model file to write (default: %(default)s)")
-    parser.add_argument("--vocab_size", type=int, default=512, help="most pieces (default: %(default)s)")
+    parser.add_argument("--vocab_size", type=int, default=600, help="most pieces (default: %(default)s)")
     args = parser.parse_args(argv)
     model = train(corpus(), args.vocab_size)
     with atomic_path(args.output) as temporary:

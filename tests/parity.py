@@ -14,6 +14,7 @@ from vlmcog.models import registry
 from vlmcog.models.config import ModelConfig
 
 GOLDENS = pathlib.Path(__file__).parent / "goldens"
+VOCABULARY = str(GOLDENS / "paligemma/tokenizer.model")  # of no more pieces than their embeddings have rows
 SCRIPT = pathlib.Path(__file__).parents[1] / "scripts/make_goldens.py"
 TOLERANCE = 1e-5
 
@@ -33,10 +34,8 @@ def golden(family: str, folder: pathlib.Path | None = None, *, name: str = "", *
     """Reads the golden `name` (or the one in `folder`) as a user's checkpoint is read."""
     folder = folder or GOLDENS / (name or family)
     _, image_size = registry.family(family).networks_from(hugging_face.read_config(folder))
-    config_json = str(folder / hugging_face.CONFIG)
-    model_config = ModelConfig(
-        **{"family": family, "size": "custom", "config_json": config_json, "image_size": image_size, **config}
-    )
+    own = {"family": family, "size": "custom", "config_json": str(folder / hugging_face.CONFIG)}
+    model_config = ModelConfig(**own, **{"image_size": image_size, "vocabulary": VOCABULARY, **config})
     networks, model = model_config.networks, registry.build(model_config)
     shapes = jax.eval_shape(model.init, jax.random.key(0))
     params = hugging_face.load(folder, model.hugging_face, shapes)

@@ -108,7 +108,7 @@ def _batches(config: TrainConfig, processor: Processor, mesh: Mesh) -> grain.Dat
     if data.online == "device":
         return DeviceBatches(read_bank(data.bank), processor, data, seed=config.seed, mesh=mesh)
     source = OnlineTrials(parse(data.dataset), tasks=data.tasks) if data.online else _load(config, "train")
-    return input.train_batches(source, processor, data, seed=config.seed)
+    return input.train_batches(source, processor.fitted(source.asked()), data, seed=config.seed)
 
 
 def _say(line: str) -> None:

@@ -173,7 +173,7 @@ def test_a_config_that_is_not_built_here_is_refused(copy, values, message):
 
 def test_a_tokenizer_that_does_not_fit_the_embedding_is_refused():
     networks = dataclasses.replace(_model().module.networks, vocabulary_size=100)
-    with pytest.raises(UserError, match=r"cubeworld\.model has 460 pieces but size 'custom' has 100 rows"):
+    with pytest.raises(UserError, match=r"tokenizer\.model has 460 pieces but size 'custom' has 100 rows"):
         registry.family("paligemma").build(_model().config, networks)
 
 

@@ -38,6 +38,7 @@ def test_tasks_take_turns(quick_renderer):
     assert online[0].item == online[1].item
     alone = OnlineTrials(online.spec, tasks=("red_block_count",))
     assert alone[0].answer == online[1].answer
+    assert alone.asked() == {(alone[0].question, alone[0].options)}
 
 
 def test_mistakes_are_named():

@@ -72,7 +72,7 @@ def test_set_holds_its_release(tmp_path, made_up_set, capsys):
         assert note in said
 
 
-@pytest.mark.parametrize("name", set(PUBLIC) - set(WITH_FRAMES))
+@pytest.mark.parametrize("name", sorted(set(PUBLIC) - set(WITH_FRAMES)))
 def test_set_holds_the_sample(tmp_path, name, release):
     build(name, tmp_path, release=release)
     _assert_holds(load(name, "test", tmp_path), builder_class(name).read(release))

@@ -67,6 +67,7 @@ def test_tasks_divide_a_split(tmp_path, quick_renderer):
     for task, source in some.items():
         assert [trial.task for trial in source] == [task] * 4
         assert [t.item for t in source] == [trial.item for trial in everything if trial.task == task]
+        assert source.asked() == {(trial.question, trial.options) for trial in source}
     both = load(PYRAMIDS, "train", tmp_path, tasks=tuple(some))
     assert fingerprint(both) == fingerprint(everything)
 

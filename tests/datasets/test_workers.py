@@ -1,7 +1,7 @@
 """Bulk making: the same records whatever the number of workers; one that dies is said."""
 
+import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -37,11 +37,7 @@ def test_worker_that_dies_is_said_and_what_is_made_is_kept(tmp_path, monkeypatch
     def kill_one():
         while not list(tmp_path.glob("train*")):
             time.sleep(0.01)
-        children = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
-        )
-        worker = next(line for line in children.stdout.splitlines() if "spawn_main" in line)
-        os.kill(int(worker.split()[0]), signal.SIGKILL)
+        multiprocessing.active_children()[0].kill()
 
     thread = threading.Thread(target=kill_one)
     thread.start()

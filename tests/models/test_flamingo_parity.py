@@ -149,6 +149,6 @@ def test_a_prompt_of_text_and_images():
     with pytest.raises(UserError, match="needs an image"):
         processor.interleaved_example(["yes"])
     with pytest.raises(
-        UserError, match=r"text takes \d+ tokens but model\.prefix_length=20; set model\.prefix_length=\d+"
+        UserError, match=r"text takes \d+ tokens but model\.prefix_length=28; set model\.prefix_length=\d+"
     ):
         processor.interleaved_example(["yes " * 40, pictures[0]])

@@ -40,6 +40,10 @@ class OnlineTrials:
         (trial,) = trials(self.spec, item_name(self.split, scene), labelled, image, [self._tasks[task]])
         return trial
 
+    def asked(self) -> set[tuple[str, tuple[str, ...]]]:
+        """Returns the questions of the trials, each with its options."""
+        return {(task.question, task.answers.options) for task in self._tasks}
+
     def __repr__(self) -> str:
         return f"<trials of {self.spec}, split {self.split}, made on the fly>"
 

@@ -63,6 +63,13 @@ class TrialSource:
     def __repr__(self) -> str:
         return f"<{len(self)} trials of {self.spec}, split {self.split}>"
 
+    def asked(self) -> set[tuple[str, tuple[str, ...]]]:
+        """Returns the questions of the trials, each with its options."""
+        records = (self._records[index] for index in self._indices)
+        return {
+            (record["question"].decode(), tuple(option.decode() for option in record["options"])) for record in records
+        }
+
     def judgments(self) -> pd.DataFrame:
         """Returns what people said as the judgment table: a row for each person, item and task, excluded or not."""
         rows = [

@@ -129,7 +129,7 @@ class ModelConfig:
     image_size: int = 64
     config_json: str = ""
     vocabulary: str = ""
-    prefix_length: int = 20
+    prefix_length: int = 28
     suffix_length: int = 4
     objective: Literal["softmax", "sigmoid", "linear"] = "softmax"
     max_options: int = 2

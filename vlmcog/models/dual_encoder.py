@@ -13,7 +13,7 @@ Letters: b batch, o options, t tokens of a sentence, d width of the shared space
 
 import dataclasses
 import string
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -138,6 +138,11 @@ class SentenceProcessor(Processor):
 
     networks: DualNetworks | None = None
     max_options: int = 2
+
+    def fitted(self, asked: Iterable[tuple[str, Sequence[str]]]) -> "Processor":
+        """The same: sentences have the one length that the text tower reads."""
+        del asked
+        return self
 
     def train_example(self, image: np.ndarray, question: str, answer: str, options: Sequence[str] = ()) -> Example:
         """An example to learn from: `image`, `options`, `options_mask`, `answer`.

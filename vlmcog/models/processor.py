@@ -8,7 +8,8 @@ r"""Images and text to the arrays of a batch, as for "Will it fall?" and "yes"; 
 """
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -40,6 +41,19 @@ class Processor:
     suffix_length: int
     n_fixed: int = 0
     recipe: ImageRecipe = BIG_VISION
+
+    def fitted(self, asked: Iterable[tuple[str, Sequence[str]]]) -> "Processor":
+        """The processor with lengths that these questions and their options fill, where its own are longer.
+
+        Padding changes no number but takes as long as text.
+        """
+        widest = self.read_image(np.zeros((self.image_size, self.image_size, 3), np.uint8))
+        questions, options = zip(*asked, strict=True)
+        prefix = max(len(self.prefix_of(question, widest)) for question in questions)
+        suffix = max(len(self.suffix(option)) for option in itertools.chain(*options))
+        return dataclasses.replace(
+            self, prefix_length=min(self.prefix_length, prefix), suffix_length=min(self.suffix_length, suffix)
+        )
 
     def image(self, image: np.ndarray) -> Float[np.ndarray, "size size 3"]:
         """The image as a normalised square.

@@ -58,7 +58,8 @@ def label(blocks: Sequence[Block], rng: np.random.Generator, *, removed: int | N
     if margin is not None and any(truth.fell) != (margin < 0):
         return None
     left = [block for index, block in enumerate(blocks) if index != removed]
-    if not _is_supported(truth, left):
+    equilibrium = _equilibrium(truth, left)
+    if equilibrium is None:
         return None
     question = _Question(blocks, removed, truth)
     if not question.agrees(blocks, contacts=STIFF_ELLIPTIC) or question.agreement(rng, REJECTING_NOISE) < 1:
@@ -70,7 +71,7 @@ def label(blocks: Sequence[Block], rng: np.random.Generator, *, removed: int | N
         confidence=question.agreement(rng, CONFIDENCE_NOISE),
         first=truth.first,
         fall_time=truth.fall_time,
-        equilibrium=in_equilibrium(left),
+        equilibrium=equilibrium,
     )
 
 
@@ -93,11 +94,17 @@ def perturbed(blocks: Sequence[Block], rng: np.random.Generator, noise: float) -
     return tuple(moved)
 
 
-def _is_supported(motion: Motion, blocks: Sequence[Block]) -> bool:
-    """Whether statics say the same as the simulation, with `UNAMBIGUOUS` to spare."""
+def _equilibrium(motion: Motion, blocks: Sequence[Block]) -> bool | None:
+    """Whether forces exist that keep the scene at rest; None where statics don't confirm the simulation.
+
+    They confirm it where they say the same with `UNAMBIGUOUS` to spare, which answers for the true contacts as well:
+    what can't rest on larger ones can't rest on them, and what rests on smaller ones does.
+    """
     if any(motion.fell):
-        return not in_equilibrium(blocks, growth=UNAMBIGUOUS)
-    return motion.furthest > RESTING or in_equilibrium(blocks, growth=-UNAMBIGUOUS)
+        return None if in_equilibrium(blocks, growth=UNAMBIGUOUS) else False
+    if in_equilibrium(blocks, growth=-UNAMBIGUOUS):
+        return True
+    return in_equilibrium(blocks) if motion.furthest > RESTING else None
 
 
 def _nudged(block: Block, rng: np.random.Generator, noise: float) -> Block:
