@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from vlmcog import command_line, files
-from vlmcog.checkpoints.manager import Checkpoints, restore_params
+from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.datasets import read, specs
 from vlmcog.datasets.features import NO_ANSWER
 from vlmcog.datasets.location import build_command, dataset_dir, is_built
@@ -31,6 +31,7 @@ from vlmcog.evaluation.summary import summary
 from vlmcog.humans import reading
 from vlmcog.humans.judgments import on_task_scale
 from vlmcog.models import registry
+from vlmcog.training import result
 from vlmcog.training import workdir as workdir_lib
 from vlmcog.training.config import TrainConfig
 
@@ -140,7 +141,7 @@ def _open(rung: Rung, data_dir: str | os.PathLike[str] | None, judgments: pd.Dat
 
 def _asker(run: _Run, batch_size: int) -> Ask:
     model = registry.build(run.config.model)
-    params = restore_params(run.workdir, model)
+    params = result.restore(run.workdir, model)
     with Checkpoints(run.workdir / workdir_lib.CHECKPOINTS) as checkpoints:
         step = checkpoints.latest()
 

@@ -85,15 +85,18 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> None:
             return _say(f"{workdir} is trained to its last step, {last_step}")
         if last_step:
             _say(f"going on from step {last_step} of {config.total_steps} in {workdir}")
-            state = checkpoints.restore_state(last_step, abstract)
+            state = checkpoints.restore_state(last_step, step.saved(optimise, abstract))
             batches.set_state(checkpoints.restore_data(last_step))
-        else:
-            state = step.first_state(model, optimise, abstract, seed=config.seed, init_from=config.init_from)
+        if not last_step or config.lora.active:
+            base = step.load_base(model, config.init_from, config.mesh, mesh) if config.init_from else None
+            first = step.first_state(model, optimise, abstract, seed=config.seed, base=base)
+            state = step.resumed(optimise, first, state) if last_step else first
         run.claim(workdir, config)
         with metrics.open_writers(workdir, last_step=last_step) as writer:
             loop.run(
                 config,
                 state,
+                optimizer=optimise,
                 train_step=step.compiled_step(model, optimise, abstract),
                 batches=batches,
                 put=functools.partial(sharding.put_batch, mesh=mesh),

@@ -12,7 +12,7 @@ def _random(*shape: int):
 
 def test_product_contracts_last_axes_with_first():
     x, w = _random(2, 3, 4, 5), _random(4, 5, 6)
-    np.testing.assert_allclose(product(x, w, n_contracted=2), jnp.einsum("abcd,cde->abe", x, w), atol=1e-5)
+    np.testing.assert_allclose(product(x, w, over=(0, 1)), jnp.einsum("abcd,cde->abe", x, w), atol=1e-5)
     np.testing.assert_allclose(product(x, w[0]), jnp.einsum("abcd,de->abce", x, w[0]), atol=1e-5)
 
 

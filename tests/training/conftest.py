@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from vlmcog.datasets.features import Trial
+from vlmcog.models import registry
+from vlmcog.models.config import ModelConfig
 from vlmcog.training import config as config_lib
+from vlmcog.training.input import soft_example
 
 SIDE, WIDTH, WORDS = 8, 16, ("no", "yes")
 
@@ -110,5 +113,30 @@ def make_config():
             },
         }
         return config_lib.from_config_dict(small | changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def nano():
+    """The real architecture in its smallest size, with its parameters."""
+    model = registry.build(ModelConfig(size="nano", image_size=16, scan=True))
+    return model, jax.jit(model.init, compiler_options={"xla_backend_optimization_level": 0})(jax.random.key(0))
+
+
+@pytest.fixture(scope="session")
+def make_real_batch(nano):
+    """Returns nano, its parameters, a batch whose answer is yes, and one with a target over (yes, no)."""
+    model, params = nano
+    images = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+
+    def stacked(examples):
+        return {key: np.stack([example[key] for example in examples]) for key in examples[0]}
+
+    def make(target):
+        trials = [Trial(image, "i", "tower_falls", "Will it fall?", ("yes", "no"), 0) for image in images]
+        hard = [model.processor.train_example(t.image, t.question, "yes") for t in trials]
+        soft = [soft_example(t, np.array(target, np.float32), model.processor, 3) for t in trials]
+        return model, params, stacked(hard), stacked(soft)
 
     return make

@@ -27,6 +27,7 @@ def run(tmp_path, bright_model, make_trials):
                 return loop.run(
                     config,
                     step.first_state(bright_model, built, abstract, seed=0),
+                    optimizer=built,
                     train_step=step.compiled_step(bright_model, built, abstract),
                     batches=batches,
                     put=functools.partial(sharding.put_batch, mesh=mesh),

@@ -75,8 +75,8 @@ def test_moments_lie_where_their_parameters_lie(make_config, method, trainable):
     built = optimizer.build(config, params)
     mesh = sharding.make_mesh(config.mesh, batch_size=8)
     params = sharding.shard_parameters(config.mesh, mesh, params)
-    state = jax.eval_shape(built.transform.init, params)
-    where = sharding.shard_optimizer(state, params, mesh)
+    state = jax.eval_shape(built.transform.init, built.split(params)[0])
+    where = sharding.shard_like(state, params, mesh)
 
     split = {rules.name_of(path) for path, leaf in jax.tree.leaves_with_path(where) if not leaf.is_fully_replicated}
     for path, leaf in jax.tree.leaves_with_path(params):

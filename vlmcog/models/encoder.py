@@ -15,7 +15,7 @@ from vlmcog.models.config import Activation, EncoderConfig
 from vlmcog.models.hugging_face import Rule, within
 from vlmcog.models.layers import dtypes_of, stack_layers
 from vlmcog.models.norms import LayerNorm
-from vlmcog.models.products import dot_general
+from vlmcog.models.products import DENSE
 
 _XAVIER = nn.initializers.xavier_uniform()
 _NEAR_ZERO = nn.initializers.normal(1e-6)
@@ -85,7 +85,7 @@ class MultiHeadAttention(nn.Module):
     ) -> Float[Array, "b q d"]:
         """What each token of `x` gathers from the tokens of `seen`."""
         width = x.shape[-1]
-        common = {"kernel_init": _XAVIER, "dot_general": dot_general, **dtypes_of(self)}
+        common = {"kernel_init": _XAVIER, **DENSE, **dtypes_of(self)}
         heads = (self.num_heads, width // self.num_heads)
         query = nn.DenseGeneral(heads, **common, name="query")(x)
         key, value = (nn.DenseGeneral(heads, **common, name=name)(seen) for name in ("key", "value"))
@@ -106,7 +106,7 @@ class Mlp(nn.Module):
         common = {
             "kernel_init": _XAVIER,
             "bias_init": _NEAR_ZERO,
-            "dot_general": dot_general,
+            **DENSE,
             **dtypes_of(self),
         }
         y = ACTIVATIONS[self.activation](nn.Dense(self.mlp_dim, **common, name="Dense_0")(x))

@@ -29,7 +29,7 @@ from vlmcog.models.layers import dtypes_of, stack_layers
 from vlmcog.models.llama import GatedMlp, LlamaBlock, LlamaConfig
 from vlmcog.models.norms import RMSNorm
 from vlmcog.models.processor import Example, Processor
-from vlmcog.models.products import dot_general
+from vlmcog.models.products import DENSE
 from vlmcog.models.resampler import Resampler, ResamplerConfig
 from vlmcog.models.rope import frequencies
 from vlmcog.models.siglip import VisionTransformer
@@ -253,7 +253,7 @@ class _CrossAttention(nn.Module):
     @nn.compact
     def __call__(self, x, latents, seen):
         decoder, dtypes = self.networks.decoder, dtypes_of(self)
-        common = {"use_bias": False, "dot_general": dot_general, **dtypes}
+        common = {"use_bias": False, **DENSE, **dtypes}
         heads = (decoder.num_heads, decoder.head_dim)
         query = nn.DenseGeneral(heads, **common, name="query")(x)
         key, value = (nn.DenseGeneral(heads, **common, name=name)(latents) for name in ("key", "value"))

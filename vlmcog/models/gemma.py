@@ -180,8 +180,8 @@ class _Attention(nn.Module):
         key_value = _Weight((2, config.num_kv_heads, d, h), (2,), **dtypes, name="kv_einsum")()
         out = _Weight((config.num_heads, h, d), (0, 1), **dtypes, name="attn_vec_einsum")()
 
-        query = product(x, jnp.einsum("ndh->dnh", query))
-        key, value = (product(x, jnp.einsum("kdh->dkh", w)) for w in key_value)
+        query = product(x, query, over=(1,))
+        key, value = (product(x, key_value[i], over=(1,)) for i in range(2))
         if config.qk_norms:
             query, key = RMSNorm(**dtypes, name="query_norm")(query), RMSNorm(**dtypes, name="key_norm")(key)
         query, key = (_rope(y, positions, kind.frequencies) for y in (query, key))
@@ -193,7 +193,7 @@ class _Attention(nn.Module):
         if masks.nearby is not None:
             mask = jnp.where(kind.is_local, masks.nearby, mask)
         y = attend(query, key, value, mask, scale=scale, cap=config.attention_cap)
-        return product(y, out, n_contracted=2), KeysValues(key, value)
+        return product(y, out, over=(0, 1)), KeysValues(key, value)
 
 
 class _FeedForward(nn.Module):

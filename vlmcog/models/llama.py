@@ -18,7 +18,7 @@ from vlmcog.models.gemma import KeysValues
 from vlmcog.models.hugging_face import Rule, within
 from vlmcog.models.layers import dtypes_of, stack_layers
 from vlmcog.models.norms import RMSNorm
-from vlmcog.models.products import dot_general
+from vlmcog.models.products import DENSE
 from vlmcog.models.rope import rotate
 
 
@@ -146,7 +146,7 @@ class _Attention(nn.Module):
     @nn.compact
     def __call__(self, x, past, angles, mask, slot):
         config, dtypes = self.config, dtypes_of(self)
-        common = {"dot_general": dot_general, **dtypes}
+        common = {**DENSE, **dtypes}
         query, key, value = (
             nn.DenseGeneral((heads, config.head_dim), use_bias=config.qkv_bias, **common, name=name)(x)
             for name, heads in (
@@ -175,7 +175,7 @@ class GatedMlp(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
         """Width to MLP width and back."""
-        common = {"use_bias": self.bias, "dot_general": dot_general, **dtypes_of(self)}
+        common = {"use_bias": self.bias, **DENSE, **dtypes_of(self)}
         gate = ACTIVATIONS["silu"](nn.Dense(self.mlp_dim, **common, name="gate")(x))
         up = nn.Dense(self.mlp_dim, **common, name="up")(x)
         return nn.Dense(x.shape[-1], **common, name="down")(gate * up)

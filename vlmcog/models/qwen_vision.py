@@ -22,7 +22,7 @@ from vlmcog.models.hugging_face import Rule, within
 from vlmcog.models.layers import dtypes_of, stack_layers
 from vlmcog.models.llama import GatedMlp
 from vlmcog.models.norms import LayerNorm, RMSNorm
-from vlmcog.models.products import dot_general
+from vlmcog.models.products import DENSE
 from vlmcog.models.rope import frequencies, rotate
 
 MERGE = 2  # patches a side of a block
@@ -93,7 +93,7 @@ class QwenVision(nn.Module):
         dtypes = dtypes_of(self)
         x = _norm(self.config, dtypes, "merger_norm")(x)
         x = x.reshape(len(x), -1, MERGE**2 * self.config.width)
-        common = {"dot_general": dot_general, **dtypes}
+        common = {**DENSE, **dtypes}
         x = ACTIVATIONS["gelu"](nn.Dense(x.shape[-1], **common, name="merger_in")(x))
         return nn.Dense(self.output_width, **common, name="merger_out")(x)
 
@@ -124,7 +124,7 @@ class _Attention(nn.Module):
 
     @nn.compact
     def __call__(self, x, angles, mask):
-        width, common = x.shape[-1], {"dot_general": dot_general, **dtypes_of(self)}
+        width, common = x.shape[-1], {**DENSE, **dtypes_of(self)}
         heads = (self.num_heads, width // self.num_heads)
         query, key, value = (nn.DenseGeneral(heads, **common, name=name)(x) for name in ("query", "key", "value"))
         y = attend(rotate(query, angles), rotate(key, angles), value, mask)

@@ -15,7 +15,7 @@ from vlmcog.models.encoder import norm
 from vlmcog.models.hugging_face import Rule, within
 from vlmcog.models.layers import dtypes_of, stack_layers
 from vlmcog.models.norms import LayerNorm
-from vlmcog.models.products import dot_general
+from vlmcog.models.products import DENSE
 
 _EPSILON = 1e-5
 
@@ -70,7 +70,7 @@ class _Block(nn.Module):
         dtypes = dtypes_of(self)
         x = x + _Attention(self.config, **dtypes, name="attention")(x, image)
         y = LayerNorm(_EPSILON, **dtypes, name="mlp_norm")(x)
-        common = {"use_bias": False, "dot_general": dot_general, **dtypes}
+        common = {"use_bias": False, **DENSE, **dtypes}
         y = nn.relu(nn.Dense(4 * x.shape[-1], **common, name="mlp_in")(y))
         return x + nn.Dense(x.shape[-1], **common, name="mlp_out")(y), None
 
@@ -85,7 +85,7 @@ class _Attention(nn.Module):
     @nn.compact
     def __call__(self, x, image):
         config, dtypes = self.config, dtypes_of(self)
-        common = {"use_bias": False, "dot_general": dot_general, **dtypes}
+        common = {"use_bias": False, **DENSE, **dtypes}
         heads = (config.num_heads, config.head_dim)
         latents = LayerNorm(_EPSILON, **dtypes, name="latents_norm")(x)
         seen = jnp.concatenate([LayerNorm(_EPSILON, **dtypes, name="image_norm")(image), latents], axis=1)

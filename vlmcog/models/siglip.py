@@ -17,7 +17,7 @@ from vlmcog.models.encoder import Encoder, Mlp, MultiHeadAttention, dense, norm
 from vlmcog.models.hugging_face import Rule, expect_config, within
 from vlmcog.models.layers import dtypes_of
 from vlmcog.models.norms import LayerNorm
-from vlmcog.models.products import dot_general
+from vlmcog.models.products import DENSE
 
 _EPSILON = 1e-6
 _MAX_WAVELENGTH = 100.0
@@ -67,7 +67,7 @@ class VisionTransformer(nn.Module):
             x = x[:, 0]
         if not self.output_width:
             return x
-        return nn.Dense(self.output_width, self.output_bias, **dtypes, dot_general=dot_general, name="head")(x)
+        return nn.Dense(self.output_width, self.output_bias, **dtypes, **DENSE, name="head")(x)
 
     def _tokens(self, image):
         config, dtypes = self.config, dtypes_of(self)

@@ -16,7 +16,7 @@ from vlmcog.models.config import EncoderConfig
 from vlmcog.models.encoder import Encoder, dense, norm
 from vlmcog.models.hugging_face import Rule, within
 from vlmcog.models.layers import dtypes_of
-from vlmcog.models.products import dot_general
+from vlmcog.models.products import DENSE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class TextTransformer(nn.Module):
         mask = jnp.tril(jnp.ones((len(text), config.length, config.length), bool)) if config.causal else None
         x = Encoder(config, self.dropout, self.scan, self.remat, **dtypes, name="Encoder_0")(x, mask)
         x = x[:, -1] if config.pool == "last" else _at_first(x, text == self.eos)
-        return nn.Dense(self.output_width, config.output_bias, **dtypes, dot_general=dot_general, name="head")(x)
+        return nn.Dense(self.output_width, config.output_bias, **dtypes, **DENSE, name="head")(x)
 
 
 def _at_first(x: Float[Array, "n t d"], where: Array) -> Float[Array, "n d"]:

@@ -16,6 +16,8 @@ from vlmcog.models.config import ModelConfig
 from vlmcog.training import tree
 from vlmcog.training.augment import AUGMENTATIONS
 
+EVERYTHING = ((".*", True),)
+
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
@@ -26,6 +28,9 @@ class DataConfig:
       data_dir: the folder of built datasets; empty for $TFDS_DATA_DIR or ~/tensorflow_datasets.
       tasks: the tasks to learn; empty for all of the dataset.
       batch_size: trials a step, over all devices.
+      targets: what is learnt: `truth`; `responses`, the answer of one of the people asked, another one at each look;
+        `distribution`, the share of people behind each option, whose expected gradient is that of `responses`.
+      label_smoothing: share of the target that is spread evenly over the options of the question.
       augment: label-preserving changes of the image, applied in this order (see `augment.py`).
       threads: threads that decode and augment while the devices compute.
       online: how fresh trials are made instead of reading the split train: `grain` simulates and renders the scenes
@@ -37,51 +42,151 @@ class DataConfig:
     data_dir: str = ""
     tasks: tuple[str, ...] = ()
     batch_size: int = 32
+    targets: Literal["truth", "responses", "distribution"] = "truth"
+    label_smoothing: float = 0.0
     augment: tuple[str, ...] = ("mirror", "shift", "recolour")
     threads: int = 2
     online: Literal["", "grain", "device"] = ""
     bank: str = ""
+
+    @property
+    def soft(self) -> bool:
+        """Whether a target is a distribution over the options."""
+        return self.targets == "distribution" or self.label_smoothing > 0
 
     def __post_init__(self) -> None:
         tree.check_at_least("data.batch_size", self.batch_size, 1)
         tree.check_at_least("data.threads", self.threads, 1)
         if bool(self.bank) != (self.online == "device"):
             raise UserError(f"data.bank={self.bank!r} and data.online={self.online!r}: a bank goes with 'device' alone")
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(f"data.label_smoothing={self.label_smoothing} is not a share; use 0 to below 1")
+        if self.online and (self.targets != "truth" or self.label_smoothing):
+            raise UserError(
+                f"data.online={self.online!r} makes trials that no one has judged, each with one right answer; "
+                "leave data.targets='truth' and data.label_smoothing=0"
+            )
         for name in self.augment:
             tree.check_known("data.augment", name, AUGMENTATIONS)
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
-    r"""Muon or AdamW, with the gradient clipped by its global norm.
+    r"""The rule by which parameters learn, with the gradient clipped by its global norm.
 
     Rules are (pattern, value) pairs: the first pattern that matches a whole parameter name, such as
     `llm/layers/mlp/linear`, decides. `(("img/.*", False), (".*", True))` freezes the vision tower.
 
     Attributes:
-      method: `muon` learns from scratch in about half the steps of `adamw` (see `muon.py`), which suits fine-tuning.
+      method: `muon` learns from scratch in about half the steps of `adamw` (see `muon.py`), which suits fine-tuning;
+        `adafactor` keeps the least memory; `sgd` has momentum `beta1`. Weight decay is decoupled in all.
       learning_rate: the peak of the schedule.
       weight_decay: share of a decayed parameter removed a step, times the learning rate.
       beta1: decay of the mean gradient.
       beta2: decay of the mean squared gradient.
+      moment_dtype: dtype of the mean gradient. All else that the optimizer keeps is float32.
       clip_norm: the largest global norm of the gradient; 0 leaves it alone.
+      accumulate: parts that a batch is cut into, one after the other, to save memory.
+      average: how their gradients are averaged. `tokens`: sum_k n_k g_k / sum_k n_k with n_k answer tokens in part k,
+        the gradient of the whole batch; `parts`: sum_k g_k / K, in which a token of a short part weighs more.
+      ema: decay of a running mean of the parameters that learn, which is validated and evaluated in their place; 0 for
+        none.
       trainable: rules that say which parameters learn; left as it is in a run from a checkpoint, its family's, which in
         a Flamingo and beside a linear read-out trains the new parts alone.
       decayed: rules that say which parameters decay.
     """
 
-    method: Literal["muon", "adamw"] = "muon"
+    method: Literal["muon", "adamw", "adafactor", "sgd"] = "muon"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     beta1: float = 0.9
     beta2: float = 0.99
+    moment_dtype: Literal["float32", "bfloat16"] = "float32"
     clip_norm: float = 1.0
-    trainable: tuple[tuple[str, bool], ...] = ((".*", True),)
+    accumulate: int = 1
+    average: Literal["tokens", "parts"] = "tokens"
+    ema: float = 0.0
+    trainable: tuple[tuple[str, bool], ...] = EVERYTHING
     decayed: tuple[tuple[str, bool], ...] = ((".*/(bias|scale)", False), (".*", True))
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "weight_decay", "clip_norm"):
             tree.check_at_least(f"optimizer.{name}", getattr(self, name), 0)
+        tree.check_at_least("optimizer.accumulate", self.accumulate, 1)
+        if not 0 <= self.ema < 1:
+            raise UserError(f"optimizer.ema={self.ema} is not a decay; use 0 to below 1, such as 0.999")
+        if self.method == "adafactor" and self.moment_dtype != "float32":
+            raise UserError(
+                "optimizer.method='adafactor' keeps no mean gradient; leave optimizer.moment_dtype='float32'"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class PartLora:
+    """The adapters of one part of a model.
+
+    Attributes:
+      rank: their inner dimension r; 0 for none.
+      alpha: their products are scaled by alpha / r.
+      dropout: share of their inputs that is dropped in training.
+      attention: whether the matrices of attention get one.
+      mlp: whether those of the MLPs do.
+    """
+
+    rank: int = 0
+    alpha: float = 16.0
+    dropout: float = 0.0
+    attention: bool = True
+    mlp: bool = True
+
+    @property
+    def scale(self) -> float:
+        """Returns alpha / r."""
+        return self.alpha / self.rank
+
+    def takes(self, kind: str) -> bool:
+        """Whether matrices of a kind (see `matrices.Kind`) get an adapter."""
+        return {"attention": self.attention, "mlp": self.mlp}.get(kind, True)
+
+    def __post_init__(self) -> None:
+        tree.check_at_least("lora.rank", self.rank, 0)
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"lora.dropout={self.dropout} is not a share; use 0 to below 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class LoraConfig:
+    """Adapters, beside which all else is frozen; none unless a part has a rank.
+
+    Attributes:
+      vision: those of the image tower.
+      connector: those between image tower and decoder.
+      language: those of the decoder.
+      base: how the model's matrices are stored beneath them: `float` in `model.parameter_dtype`, or quantised to four
+        bits (QLoRA), which needs the extra `quant`.
+      also: patterns of other parameters that learn, such as `.*/bias`; they are not quantised.
+    """
+
+    vision: PartLora = dataclasses.field(default_factory=PartLora)
+    connector: PartLora = dataclasses.field(default_factory=PartLora)
+    language: PartLora = dataclasses.field(default_factory=PartLora)
+    base: Literal["float", "nf4", "int4"] = "float"
+    also: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> dict[str, PartLora]:
+        """The settings of each part."""
+        return {"vision": self.vision, "connector": self.connector, "language": self.language}
+
+    @property
+    def active(self) -> bool:
+        """Whether there are adapters."""
+        return any(part.rank for part in self.parts.values())
+
+    def __post_init__(self) -> None:
+        for name, value in (("base", self.base != "float"), ("also", bool(self.also))):
+            if value and not self.active:
+                raise UserError(f"lora.{name} goes with adapters; set lora.language.rank=8 or leave it out")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +254,7 @@ class TrainConfig:
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    lora: LoraConfig = dataclasses.field(default_factory=LoraConfig)
     schedule: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
     mesh: MeshConfig = dataclasses.field(default_factory=MeshConfig)
 
@@ -158,6 +264,21 @@ class TrainConfig:
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed={self.seed} is out of range; give 0 to {2**32 - 1}")
         tree.check_at_least("eval_every", self.eval_every, 0)
+        if self.data.batch_size % self.optimizer.accumulate:
+            raise UserError(
+                f"data.batch_size={self.data.batch_size} can't be cut into optimizer.accumulate="
+                f"{self.optimizer.accumulate} equal parts; use a multiple"
+            )
+        if self.data.soft and (self.model.dropout or any(part.dropout for part in self.lora.parts.values())):
+            raise UserError(
+                "targets over options are learnt by scoring them, which knows no dropout; "
+                "set model.dropout and lora.*.dropout to 0, or use data.targets='responses'"
+            )
+        if self.lora.active and self.optimizer.trainable != EVERYTHING:
+            raise UserError(
+                "with adapters all else is frozen; leave optimizer.trainable as it is and name what learns beside them "
+                "in lora.also"
+            )
         if self.schedule.warmup_steps >= self.total_steps:
             raise UserError(
                 f"schedule.warmup_steps={self.schedule.warmup_steps} leaves none of total_steps={self.total_steps}; "

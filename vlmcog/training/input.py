@@ -1,15 +1,17 @@
 """From trials to batches: an endless, shuffled, augmented stream that can be taken up again anywhere; no jax."""
 
+import dataclasses
 import functools
 
 import grain
 import numpy as np
 
-from vlmcog.datasets.features import NO_ANSWER, Trial
+from vlmcog.datasets.features import Trial
 from vlmcog.datasets.online import OnlineTrials
 from vlmcog.datasets.read import TrialSource
 from vlmcog.errors import UserError
 from vlmcog.models.processor import Example, Processor
+from vlmcog.training import targets
 from vlmcog.training.augment import augment
 from vlmcog.training.config import DataConfig
 
@@ -32,16 +34,30 @@ def train_batches(
             f"data.batch_size={config.batch_size} is more than the {len(source)} trials of {config.dataset}; "
             "lower it or build a larger set"
         )
-    prepare = functools.partial(_prepare, processor=processor, augmentations=config.augment)
+    most = max(len(trial.options) for trial in source) if config.soft else 0
+    prepare = functools.partial(_prepare, processor=processor, config=config, most_options=most)
     trials = grain.MapDataset.source(source).seed(seed).shuffle().random_map(prepare).repeat()
     options = grain.ReadOptions(num_threads=config.threads, prefetch_buffer_size=BATCHES_AHEAD)
     return iter(trials.batch(config.batch_size).to_iter_dataset(options))
 
 
+def soft_example(trial: Trial, target: np.ndarray, processor: Processor, most_options: int) -> Example:
+    """An example with `options`, `options_mask` and `target`, padded to `most_options` options."""
+    example = processor.score_example(trial.image, trial.question, trial.options)
+    missing = most_options - len(target)
+    padded = {key: np.pad(example[key], [(0, missing), (0, 0)]) for key in ("options", "options_mask")}
+    return example | padded | {"target": np.pad(target, (0, missing))}
+
+
 def _prepare(
-    trial: Trial, rng: np.random.Generator, *, processor: Processor, augmentations: tuple[str, ...]
+    trial: Trial, rng: np.random.Generator, *, processor: Processor, config: DataConfig, most_options: int
 ) -> Example:
-    if trial.answer == NO_ANSWER:
-        raise UserError(f"item {trial.item} ({trial.task}) has no ground truth to learn from; choose other data.tasks")
-    image = augment(rng, trial.image, trial.question, augmentations)
-    return processor.train_example(image, trial.question, trial.options[trial.answer], trial.options)
+    target = targets.shares(trial, config)
+    image = augment(rng, trial.image, trial.question, config.augment)
+    if config.soft:
+        if config.targets == "responses":
+            target = np.eye(len(target), dtype=np.float32)[rng.choice(len(target), p=target)]
+        target = targets.smoothed(target, config.label_smoothing)
+        return soft_example(dataclasses.replace(trial, image=image), target, processor, most_options)
+    option = trial.answer if config.targets == "truth" else rng.choice(len(target), p=target)
+    return processor.train_example(image, trial.question, trial.options[option], trial.options)

@@ -10,7 +10,8 @@ from vlmcog.progress import Progress
 from vlmcog.training.config import TrainConfig
 from vlmcog.training.device_source import DeviceBatches
 from vlmcog.training.metrics import MetricsWriter, RunningMetrics
-from vlmcog.training.step import TrainState, TrainStep
+from vlmcog.training.optimizer import Optimizer
+from vlmcog.training.step import TrainState, TrainStep, evaluated, saved
 from vlmcog.training.validation import Validate
 
 
@@ -18,6 +19,7 @@ def run(
     config: TrainConfig,
     state: TrainState,
     *,
+    optimizer: Optimizer,
     train_step: TrainStep,
     batches: grain.DatasetIterator | DeviceBatches,
     put: Callable[[Batch], Batch],
@@ -41,9 +43,9 @@ def run(
             if evaluates or saves or _due(step, config.log_every, config):
                 writer.write(step, running.summarise())
             if validate and evaluates:
-                writer.write(step, validate(state.params))
+                writer.write(step, validate(evaluated(optimizer, state)))
             if saves:
-                checkpoints.save(step, state, batches.get_state())
+                checkpoints.save(step, saved(optimizer, state), batches.get_state())
             if evaluates or saves:
                 running.restart_clock()
     return state

@@ -1,44 +1,69 @@
 """Which parameters learn, how fast, and by what rule."""
 
 import dataclasses
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from vlmcog.errors import UserError
 from vlmcog.models import registry
 from vlmcog.models.boundary import Params
-from vlmcog.training import muon
-from vlmcog.training.config import OptimizerConfig, ScheduleConfig, TrainConfig
+from vlmcog.training import adapters, muon
+from vlmcog.training.config import LoraConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from vlmcog.training.rules import apply_rules
 
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    """An optax transformation, with what else a step needs to know of it.
+    """An optax transformation of the parameters that learn, with what else a step needs to know of it.
 
     Attributes:
-      transform: turns gradients into updates; it holds no moments for frozen parameters.
+      transform: turns their gradients into updates.
       schedule: step to learning rate.
-      trainable: one bool a parameter.
+      config: the settings it was built from.
+      lora: the settings of the adapters.
+      learning: the names of the parameters that learn.
     """
 
     transform: optax.GradientTransformation
     schedule: optax.Schedule
-    trainable: PyTree[bool]
+    config: OptimizerConfig
+    lora: LoraConfig
+    learning: frozenset[str]
 
-    def freeze(self, params: Params) -> Params:
-        """Cuts the gradient of frozen parameters, so that nothing is computed for it."""
-        return jax.tree.map(_stop_unless, params, self.trainable)
+    def start(self, base: Params, rng: PRNGKeyArray) -> Params:
+        """Returns the parameters of a run from those of a model: the same, unless adapters are asked for."""
+        return adapters.start(self.lora, base, rng)
 
-    def apply(self, gradients: Params, state: optax.OptState, params: Params) -> tuple[Params, optax.OptState]:
-        """Returns the parameters after one step, and the optimizer's new state."""
+    def attach(self, params: Params, rng: PRNGKeyArray | None = None) -> Params:
+        """Returns the parameters of a run as its model takes them; `rng` switches the adapters' dropout on."""
+        return adapters.attach(self.lora, params, rng)
+
+    def split(self, params: Params) -> tuple[Params, Params]:
+        """Returns the parameters that learn, and those that are frozen: nothing is computed for their gradient."""
+        leaves = adapters.flatten(params)
+        learning = {name: leaf for name, leaf in leaves.items() if name in self.learning}
+        frozen = {name: leaf for name, leaf in leaves.items() if name not in self.learning}
+        return adapters.unflatten(learning), adapters.unflatten(frozen)
+
+    def join(self, learning: Params, frozen: Params) -> Params:
+        """Returns what `split` split; either may be incomplete."""
+        return adapters.unflatten({**adapters.flatten(frozen), **adapters.flatten(learning)})
+
+    def apply(self, gradients: Params, state: optax.OptState, learning: Params) -> tuple[Params, optax.OptState]:
+        """Returns the parameters that learn after one step, and the optimizer's new state."""
         with jax.numpy_dtype_promotion("standard"):  # optax takes powers of floats to integers
-            updates, state = self.transform.update(gradients, state, params)
-        return cast(Params, optax.apply_updates(params, updates)), state
+            updates, state = self.transform.update(gradients, state, learning)
+        return cast(Params, optax.apply_updates(learning, updates)), state
+
+    def average(self, mean: Params, learning: Params) -> Params:
+        """Returns the running mean after one more step: ema * mean + (1 - ema) * learning."""
+        keep = self.config.ema
+        return jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, mean, learning)
 
     def learning_rate(self, step: Int[Array, ""]) -> Float[Array, ""]:
         """Returns the learning rate of a step, counted from 0."""
@@ -46,22 +71,21 @@ class Optimizer:
             return jnp.asarray(self.schedule(step))
 
 
-def build(config: TrainConfig, params: Any) -> Optimizer:
-    """Builds the optimizer for parameters of the shapes `params`.
+def build(config: TrainConfig, base: Any) -> Optimizer:
+    """Builds the optimizer for a model whose parameters have the shapes `base`.
 
     Raises:
-      UserError: `optimizer.trainable` or `optimizer.decayed` doesn't cover every parameter or has a rule without one.
+      UserError: `optimizer.trainable` or `optimizer.decayed` doesn't cover every parameter or has a rule without one;
+        adapters have nothing to adapt; a parameter that learns is bfloat16.
     """
-    trainable = apply_rules("optimizer.trainable", trainable_rules(config), params)
+    adapters.check(config.lora, base)
+    params = jax.eval_shape(lambda base: adapters.start(config.lora, base, jax.random.key(0)), base)
+    learning = _learning(config, params)
     decayed = apply_rules("optimizer.decayed", config.optimizer.decayed, params)
     schedule = make_schedule(config.optimizer.learning_rate, config.schedule, config.total_steps)
-    transforms: dict[Hashable, optax.GradientTransformation] = {
-        True: _clipped(
-            METHODS[config.optimizer.method](config.optimizer, schedule, decayed), config.optimizer.clip_norm
-        ),
-        False: optax.set_to_zero(),
-    }
-    return Optimizer(optax.partition(transforms, trainable), schedule, trainable)
+    kept = adapters.unflatten({name: leaf for name, leaf in adapters.flatten(decayed).items() if name in learning})
+    method = METHODS[config.optimizer.method](config.optimizer, schedule, kept)
+    return Optimizer(_clipped(method, config.optimizer.clip_norm), schedule, config.optimizer, config.lora, learning)
 
 
 def trainable_rules(config: TrainConfig) -> Sequence[tuple[str, bool]]:
@@ -84,18 +108,57 @@ def make_schedule(peak: float, config: ScheduleConfig, total_steps: int) -> opta
     return optax.join_schedules([warmup, decays[config.decay]], [config.warmup_steps])
 
 
+def _learning(config: TrainConfig, params: Any) -> frozenset[str]:
+    """The names of the parameters that learn.
+
+    None may be bfloat16: at a learning rate of 1e-5 a step of Adam is rounded away in all but some 6 % of the weights.
+    """
+    if config.lora.active:
+        rules = [(f".*({adapters.A}|{adapters.B})", True), *((also, True) for also in config.lora.also), (".*", False)]
+        values = apply_rules("lora.also", rules, params)
+    else:
+        values = apply_rules("optimizer.trainable", trainable_rules(config), params)
+    shapes = adapters.flatten(params)
+    learning = frozenset(name for name, value in adapters.flatten(values).items() if value is True)
+    if not learning:
+        raise UserError("optimizer.trainable freezes every parameter; leave some that learn")
+    for name in sorted(learning):
+        if shapes[name].dtype == jnp.bfloat16:
+            raise UserError(
+                f"{name} would learn in bfloat16, which rounds most updates away; set model.parameter_dtype='float32' "
+                "(model.compute_dtype='bfloat16' keeps the speed), or learn adapters: lora.language.rank=8"
+            )
+    return learning
+
+
 def _adamw(config: OptimizerConfig, schedule: optax.Schedule, decayed: PyTree[bool]) -> optax.GradientTransformation:
-    return optax.adamw(
-        schedule, b1=config.beta1, b2=config.beta2, weight_decay=config.weight_decay, mask=lambda _: decayed
-    )
+    moments = optax.scale_by_adam(config.beta1, config.beta2, mu_dtype=config.moment_dtype)
+    return _decoupled(moments, config, schedule, decayed)
 
 
-METHODS = {"adamw": _adamw, "muon": muon.build}
+def _adafactor(
+    config: OptimizerConfig, schedule: optax.Schedule, decayed: PyTree[bool]
+) -> optax.GradientTransformation:
+    """Factored second moments (https://arxiv.org/abs/1804.04235), without its step sizes relative to the weights'."""
+    moments = [optax.scale_by_factored_rms(), optax.clip_by_block_rms(1.0)]
+    return _decoupled(optax.chain(*moments), config, schedule, decayed)
+
+
+def _sgd(config: OptimizerConfig, schedule: optax.Schedule, decayed: PyTree[bool]) -> optax.GradientTransformation:
+    momentum = optax.trace(config.beta1, accumulator_dtype=config.moment_dtype)
+    return _decoupled(momentum, config, schedule, decayed)
+
+
+def _decoupled(
+    direction: optax.GradientTransformation, config: OptimizerConfig, schedule: optax.Schedule, decayed: PyTree[bool]
+) -> optax.GradientTransformation:
+    decay = optax.add_decayed_weights(config.weight_decay, mask=lambda _: decayed)
+    return optax.chain(direction, decay, optax.scale_by_learning_rate(schedule))
+
+
+Method = Callable[[OptimizerConfig, optax.Schedule, PyTree[bool]], optax.GradientTransformation]
+METHODS: dict[str, Method] = {"adamw": _adamw, "muon": muon.build, "adafactor": _adafactor, "sgd": _sgd}
 
 
 def _clipped(method: optax.GradientTransformation, norm: float) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(norm), method) if norm else method
-
-
-def _stop_unless(leaf: jax.Array, trainable: bool) -> jax.Array:
-    return leaf if trainable else jax.lax.stop_gradient(leaf)

@@ -70,7 +70,7 @@ def with_shardings(shapes: Any, where: Any) -> Any:
     return jax.tree.map(lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), shapes, where)
 
 
-def shard_optimizer(state: Any, params: Any, mesh: Mesh) -> Any:
+def shard_like(state: Any, params: Any, mesh: Mesh) -> Any:
     """Returns the sharding of each leaf of the optimizer's state: a parameter's moments lie where it lies.
 
     Args:

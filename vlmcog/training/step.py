@@ -13,7 +13,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 
 from vlmcog.checkpoints import pretrained
 from vlmcog.models.boundary import Batch, Metrics, Params, VisionLanguageModel
-from vlmcog.training import sharding
+from vlmcog.training import accumulation, objective, sharding
 from vlmcog.training.config import MeshConfig
 from vlmcog.training.optimizer import Optimizer
 
@@ -25,15 +25,17 @@ class TrainState:
 
     Attributes:
       step: steps done.
-      params: the model's parameters.
+      params: the model's parameters, and adapters.
       opt_state: the optimizer's.
       rng: never changes; each step folds its number in.
+      ema: the running mean of the parameters that learn; empty without one.
     """
 
     step: Int[Array, ""]
     params: Params
     opt_state: optax.OptState
     rng: PRNGKeyArray
+    ema: Params
 
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
@@ -48,39 +50,56 @@ def train_step(
     `learning_rate`.
     """
     rng = jax.random.fold_in(state.rng, state.step)
+    learning, frozen = optimizer.split(state.params)
 
-    def loss(params: Params) -> tuple[Array, Metrics]:
-        return model.loss(optimizer.freeze(params), batch, rng)
+    def loss(learning: Params, batch: Batch, rng: PRNGKeyArray) -> tuple[Array, Metrics]:
+        params = optimizer.attach(optimizer.join(learning, frozen), jax.random.fold_in(rng, 1))
+        return objective.loss(model, params, batch, rng)
 
-    (mean_loss, metrics), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)
-    params, opt_state = optimizer.apply(gradients, state.opt_state, state.params)
-    return TrainState(state.step + 1, params, opt_state, state.rng), {
-        "loss": mean_loss,
+    settings = optimizer.config
+    metrics, gradients = accumulation.value_and_grad(
+        loss, learning, batch, rng, parts=settings.accumulate, average=settings.average
+    )
+    learning, opt_state = optimizer.apply(gradients, state.opt_state, learning)
+    ema = optimizer.average(state.ema, learning) if settings.ema else state.ema
+    params = optimizer.join(learning, frozen)
+    return TrainState(state.step + 1, params, opt_state, state.rng, ema), {
+        "loss": metrics["loss"],
         "token_accuracy": metrics["accuracy"],
         "grad_norm": optax.tree.norm(gradients),
         "learning_rate": optimizer.learning_rate(state.step),
     }
 
 
-def initial_state(model: VisionLanguageModel, optimizer: Optimizer, rng: PRNGKeyArray) -> TrainState:
-    """Returns the state before the first step, with random parameters."""
+def initial_state(
+    model: VisionLanguageModel, optimizer: Optimizer, rng: PRNGKeyArray, base: Params | None = None
+) -> TrainState:
+    """Returns the state before the first step, from the model's parameters `base`, random where they are None."""
     init_rng, train_rng = jax.random.split(rng)
-    params = model.init(init_rng)
-    return TrainState(jnp.int32(0), params, optimizer.transform.init(params), train_rng)
+    base = model.init(init_rng) if base is None else base
+    params = optimizer.start(base, jax.random.fold_in(init_rng, 1))
+    learning, _ = optimizer.split(params)
+    ema = jax.tree.map(jnp.copy, learning) if optimizer.config.ema else {}
+    return TrainState(jnp.int32(0), params, optimizer.transform.init(learning), train_rng, ema)
 
 
 def abstract_state(model: VisionLanguageModel, optimizer: Optimizer, config: MeshConfig, mesh: Mesh) -> TrainState:
     """Returns the shape, dtype and sharding of everything in a state; nothing is computed."""
     shapes = jax.eval_shape(functools.partial(initial_state, model, optimizer), jax.random.key(0))
     params = sharding.shard_parameters(config, mesh, shapes.params)
-    moments = sharding.shard_optimizer(shapes.opt_state, params, mesh)
+    moments, ema = (sharding.shard_like(tree, params, mesh) for tree in (shapes.opt_state, shapes.ema))
     whole = sharding.replicated(mesh)
-    where = dataclasses.replace(shapes, step=whole, params=_shardings(params), opt_state=moments, rng=whole)
+    where: Any = TrainState(*(whole, _shardings(params), moments, whole, ema))
     return sharding.with_shardings(shapes, where)
 
 
 def first_state(
-    model: VisionLanguageModel, optimizer: Optimizer, abstract: TrainState, *, seed: int, init_from: str = ""
+    model: VisionLanguageModel,
+    optimizer: Optimizer,
+    abstract: TrainState,
+    *,
+    seed: int,
+    base: Params | None = None,
 ) -> TrainState:
     """Returns the state before the first step, each part made where `abstract` puts it.
 
@@ -89,21 +108,42 @@ def first_state(
       optimizer: the optimizer.
       abstract: from `abstract_state`.
       seed: of the parameters, and of all randomness in the steps to come.
-      init_from: a checkpoint that has the parameters, as `pretrained.load` takes it; empty for random ones.
-
-    Raises:
-      UserError: the checkpoint can't be read or is one of another model.
+      base: the model's parameters to start from; random where they are None.
     """
-    params = pretrained.load(init_from, model, abstract.params) if init_from else None
     init = jax.jit(
         functools.partial(initial_state, model, optimizer),
         out_shardings=_shardings(abstract),
         compiler_options={"xla_backend_optimization_level": 0},  # it runs once, sooner than it could be optimised
     )
-    state = init(jax.random.key(seed))
-    if params is None:
+    return init(jax.random.key(seed), base)
+
+
+def load_base(model: VisionLanguageModel, path: str, config: MeshConfig, mesh: Mesh) -> Params:
+    """Returns the model's parameters in a checkpoint that `pretrained.load` takes, laid out on the devices.
+
+    Raises:
+      UserError: the checkpoint can't be read or is one of another model.
+    """
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    where = sharding.shard_parameters(config, mesh, shapes)
+    return jax.device_put(pretrained.load(path, model, where), _shardings(where))
+
+
+def saved(optimizer: Optimizer, state: TrainState) -> TrainState:
+    """Returns what a checkpoint holds of a state: all of it, or with adapters only the parameters that learn."""
+    if not optimizer.lora.active:
         return state
-    return dataclasses.replace(state, params=jax.device_put(params, _shardings(abstract).params))
+    return dataclasses.replace(state, params=optimizer.split(state.params)[0])
+
+
+def resumed(optimizer: Optimizer, first: TrainState, kept: TrainState) -> TrainState:
+    """Returns the state of a checkpoint that holds `saved` of it, on the frozen parameters of the run's first one."""
+    return dataclasses.replace(kept, params=optimizer.join(kept.params, first.params))
+
+
+def evaluated(optimizer: Optimizer, state: TrainState) -> Params:
+    """Returns the parameters that a run is judged by, as its model takes them: the running mean where there is one."""
+    return optimizer.attach(optimizer.join(state.ema, state.params))
 
 
 def compiled_step(model: VisionLanguageModel, optimizer: Optimizer, abstract: TrainState) -> TrainStep:

@@ -1,0 +1,43 @@
+"""What a run has learnt, as plain parameters of its model."""
+
+import pathlib
+
+import jax
+
+from vlmcog.checkpoints.manager import Checkpoints
+from vlmcog.errors import UserError
+from vlmcog.models.boundary import Params, VisionLanguageModel
+from vlmcog.training import adapters, optimizer, sharding, step
+from vlmcog.training.config import MeshConfig
+from vlmcog.training.workdir import CHECKPOINTS, read_config
+
+
+def restore(workdir: pathlib.Path, model: VisionLanguageModel) -> Params:
+    """Returns the parameters of the newest checkpoint in `workdir` on one device: adapters merged, means in place.
+
+    A run with adapters saves them alone, so that what they were trained on is made or read again.
+
+    Raises:
+      UserError: there is no checkpoint, or one of another model.
+    """
+    config, one = read_config(workdir), MeshConfig(fsdp=1)
+    mesh = sharding.make_mesh(one, batch_size=1)
+    built = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
+    abstract = step.abstract_state(model, built, one, mesh)
+    kept = _newest(workdir, {"params": step.saved(built, abstract).params, "ema": abstract.ema})
+    params = built.join(kept["ema"], kept["params"])
+    if config.lora.active:
+        base = step.load_base(model, config.init_from, one, mesh) if config.init_from else None
+        first = step.first_state(model, built, abstract, seed=config.seed, base=base)
+        params = built.join(params, first.params)
+    return adapters.merge(config.lora, params)
+
+
+def _newest(workdir: pathlib.Path, abstract: dict[str, Params]) -> dict[str, Params]:
+    directory = workdir / CHECKPOINTS
+    if directory.is_dir():
+        with Checkpoints(directory) as checkpoints:
+            last = checkpoints.latest()
+            if last is not None:
+                return checkpoints.restore_state(last, abstract)
+    raise UserError(f"no checkpoint in {directory}; train first, or name the --workdir of a run that has saved one")
