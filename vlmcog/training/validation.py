@@ -34,10 +34,8 @@ def make_validate(model: VisionLanguageModel, source: TrialSource, mesh: Mesh, c
     trials = [source[index] for index in range(min(config.eval_items, len(source)))]
     trials = [trial for trial in trials if targets.has_target(trial, config.data)]
     if not trials:
-        raise UserError(
-            f"no validation trial has what data.targets={config.data.targets!r} wants; choose another dataset or set "
-            "eval_every=0"
-        )
+        missing = "a ground truth" if config.data.targets == "truth" else "people's answers"
+        raise UserError(f"no validation trial has {missing}; choose another dataset or set eval_every=0")
 
     @jax.jit
     def measure(params: Params, batch: Batch) -> dict[str, Array]:
