@@ -89,7 +89,7 @@ def abstract_state(model: VisionLanguageModel, optimizer: Optimizer, config: Mes
     params = sharding.shard_parameters(config, mesh, shapes.params)
     moments, ema = (sharding.shard_like(tree, params, mesh) for tree in (shapes.opt_state, shapes.ema))
     whole = sharding.replicated(mesh)
-    where: Any = TrainState(*(whole, _shardings(params), moments, whole, ema))
+    where = dataclasses.replace(shapes, step=whole, params=_shardings(params), opt_state=moments, rng=whole, ema=ema)
     return sharding.with_shardings(shapes, where)
 
 
