@@ -11,6 +11,10 @@ class UserError(Exception):
     """
 
 
+class Stopped(Exception):  # noqa: N818  (what was asked for is no error)
+    """A command was asked to end (SIGTERM) and has saved what it did; the same command goes on from there."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns ` (did you mean 'x'?)` for the known name nearest to `name`, or an empty string."""
     matches = difflib.get_close_matches(name, list(known), n=1)

@@ -1,6 +1,8 @@
 import dataclasses
+import os
 import shutil
 import signal
+import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -159,6 +161,37 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, pattern, how):
             checkpoints.restore_data(2)
         assert "\n" not in str(caught.value)
         assert checkpoints.restore_data(1) == {"next_index": 1}
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 3 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if shutil.which("mount") is None or os.geteuid():
+        pytest.skip("mounting a small disk needs root")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], check=False).returncode:
+        pytest.skip("this machine doesn't mount tmpfs")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # orbax leaves a writer behind
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_full_disk_is_said_in_one_line_and_earlier_checkpoints_are_whole(small_disk):
+    tree = {"w": jax.random.normal(jax.random.key(0), (300_000,))}  # 1.2 MB that don't compress
+    full = pytest.raises(UserError, match=r"the disk is full; the checkpoints before it are whole")
+    with full as caught, Checkpoints(small_disk / "checkpoints", keep=10) as checkpoints:
+        for step in range(1, 5):
+            checkpoints.save(step, tree, {"next_index": step})
+    assert "\n" not in str(caught.value)
+    where = SingleDeviceSharding(jax.devices()[0])
+    abstract = {"w": jax.ShapeDtypeStruct((300_000,), jnp.float32, sharding=where)}
+    with Checkpoints(small_disk / "checkpoints") as checkpoints:
+        last = checkpoints.latest()
+        assert last is not None
+        assert last <= 2
+        np.testing.assert_array_equal(checkpoints.restore_state(last, abstract)["w"], tree["w"])
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):

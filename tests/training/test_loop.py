@@ -1,12 +1,13 @@
 import functools
 import json
+import signal
 
 import jax
 import numpy as np
 import pytest
 
 from vlmcog.checkpoints.manager import Checkpoints, restore_params
-from vlmcog.errors import UserError
+from vlmcog.errors import Stopped, UserError
 from vlmcog.training import input, loop, metrics, optimizer, sharding, step
 
 
@@ -58,6 +59,20 @@ def test_what_is_due_when(run, make_config, tmp_path, bright_model):
     assert int(state.step) == 17
     jax.tree.map(np.testing.assert_array_equal, restore_params(tmp_path, bright_model), state.params)
     assert bright_model.traced == ["loss"]
+
+
+def test_asked_to_end_it_saves_the_step_under_way_and_goes_on_from_there(run, make_config, tmp_path):
+    usual = signal.getsignal(signal.SIGTERM)
+
+    def validate(_):
+        signal.raise_signal(signal.SIGTERM)
+        return {"validation_loss": 0.0}
+
+    with pytest.raises(Stopped, match=r"saved step 7 of 20; the same command goes on"):
+        run(make_config(eval_every=6, save_every=5, mesh={"fsdp": 1}), validate=validate)
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"5", "7"}
+    assert [row["step"] for row in _rows(tmp_path)] == [5, 6, 6, 7]
+    assert signal.getsignal(signal.SIGTERM) is usual
 
 
 def test_no_validation_if_none_is_wanted(run, make_config, tmp_path):

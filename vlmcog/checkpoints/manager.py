@@ -1,6 +1,7 @@
 """Checkpoints of a run: orbax, in one place."""
 
 import contextlib
+import errno
 import pathlib
 import signal
 import threading
@@ -45,7 +46,7 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with _interrupts_held():
+        with _interrupts_held(), self._room():
             self._manager.close()
 
     def latest(self) -> int | None:
@@ -53,9 +54,13 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def save(self, step: int, state: PyTree, data: Mapping[str, Any]) -> None:
-        """Copies the state and goes on while it is written, with `data`, the JSON-like place in the input."""
+        """Copies the state and goes on while it is written, with `data`, the JSON-like place in the input.
+
+        Raises:
+          UserError: the disk is full, as may be found out at the next save or on leaving.
+        """
         items = ocp.args.Composite(**{STATE: ocp.args.PyTreeSave(state), DATA: ocp.args.JsonSave(dict(data))})
-        with _interrupts_held():
+        with _interrupts_held(), self._room():
             self._manager.save(step, args=items)
 
     def restore_state(self, step: int, abstract: PyTree) -> PyTree:
@@ -74,6 +79,19 @@ class Checkpoints:
         """Returns the place in the input."""
         with self._whole(step):
             return self._manager.restore(step, args=ocp.args.Composite(**{DATA: ocp.args.JsonRestore()}))[DATA]
+
+    @contextlib.contextmanager
+    def _room(self) -> Iterator[None]:
+        """Turns a full disk, however deep in orbax's errors, into one line; unfinished checkpoints never count."""
+        try:
+            yield
+        except Exception as error:
+            if not _is_full_disk(error):
+                raise
+            raise UserError(
+                f"cannot write a checkpoint to {self._manager.directory}: the disk is full; the checkpoints before it "
+                "are whole: free some room and give the same command again"
+            ) from error
 
     @contextlib.contextmanager
     def _whole(self, step: int) -> Iterator[None]:
@@ -135,6 +153,14 @@ def _interrupts_held() -> Iterator[None]:
         signal.signal(signal.SIGINT, usual)
     if pressed.is_set():
         signal.raise_signal(signal.SIGINT)
+
+
+def _is_full_disk(error: BaseException | None) -> bool:
+    while error is not None:
+        if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _make(directory: pathlib.Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import grain
 
 from vlmcog.checkpoints.manager import Checkpoints
+from vlmcog.errors import Stopped
 from vlmcog.models.boundary import Batch
 from vlmcog.progress import Progress
 from vlmcog.training.config import TrainConfig
@@ -12,6 +13,7 @@ from vlmcog.training.device_source import DeviceBatches
 from vlmcog.training.metrics import MetricsWriter, RunningMetrics
 from vlmcog.training.optimizer import Optimizer
 from vlmcog.training.step import TrainState, TrainStep, evaluated, saved
+from vlmcog.training.stop import terminations
 from vlmcog.training.validation import Validate
 
 
@@ -31,21 +33,27 @@ def run(
 
     The host runs one step ahead of the devices, so that they never wait for a batch, a row or a checkpoint. Rows are
     written before a checkpoint of the same step: those of a checkpoint are always whole.
+
+    Raises:
+      Stopped: SIGTERM came; there is a checkpoint of the step that was under way.
     """
     first = int(state.step) + 1
     running = RunningMetrics(config.data.batch_size)
-    with Progress(config.total_steps, "training", unit="step", initial=first - 1) as bar:
+    with Progress(config.total_steps, "training", unit="step", initial=first - 1) as bar, terminations() as asked:
         for step in range(first, config.total_steps + 1):
             state, metrics = train_step(state, put(next(batches)))
             running.add(step, metrics)
             bar.advance(note=running.note)
-            evaluates, saves = _due(step, config.eval_every, config), _due(step, config.save_every, config)
+            stops = asked.is_set() and step < config.total_steps
+            evaluates, saves = _due(step, config.eval_every, config), stops or _due(step, config.save_every, config)
             if evaluates or saves or _due(step, config.log_every, config):
                 writer.write(step, running.summarise())
             if validate and evaluates:
                 writer.write(step, validate(evaluated(optimizer, state)))
             if saves:
                 checkpoints.save(step, saved(optimizer, state), batches.get_state())
+            if stops:
+                raise Stopped(f"saved step {step} of {config.total_steps}; the same command goes on from there")
             if evaluates or saves:
                 running.restart_clock()
     return state
