@@ -22,7 +22,7 @@ from vlmcog.datasets.specs import parse
 from vlmcog.memory import keep_freed_memory
 from vlmcog.models import registry
 from vlmcog.models.processor import Processor
-from vlmcog.training import config_file, input, loop, metrics, optimizer, sharding, step, tree, validation
+from vlmcog.training import config_file, dry_run, input, loop, metrics, optimizer, sharding, step, tree, validation
 from vlmcog.training import workdir as run
 from vlmcog.training.config import TrainConfig
 from vlmcog.training.device_source import DeviceBatches
@@ -50,11 +50,25 @@ def main(argv: Sequence[str]) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("--config", required=True, metavar="FILE[:ARG]", help="config file, and its argument")
-    parser.add_argument("--workdir", required=True, type=pathlib.Path, metavar="DIR", help="folder of the run")
+    parser.add_argument("--workdir", type=pathlib.Path, metavar="DIR", help="folder of the run")
     parser.add_argument_group("config values").add_argument(
         "--config.KEY", metavar="VALUE", help="replaces a value of the config", default=argparse.SUPPRESS
     )
+    parser.add_argument(
+        "--dry_run",
+        nargs="?",
+        const="",
+        metavar="DEVICE",
+        help="train nothing; print what a step takes, and whether it fits a device such as h100",
+    )
+    parser.add_argument(
+        "--devices", type=int, metavar="N", help="devices to compile a dry run for (default: those of this machine)"
+    )
     options, overrides = parser.parse_known_args(argv)
+    if options.dry_run is not None:
+        return _dry_run(options, overrides)
+    if options.workdir is None:
+        parser.error("--workdir is required, unless it is a --dry_run")
     keep_freed_memory()
     train(config_file.load(options.config, overrides), options.workdir)
 
@@ -104,6 +118,13 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> None:
                 checkpoints=checkpoints,
                 writer=writer,
             )
+
+
+def _dry_run(options: argparse.Namespace, overrides: Sequence[str]) -> None:
+    if options.devices:  # before jax looks for devices; later it would not hear of it
+        jax.config.update("jax_platforms", "cpu")
+        jax.config.update("jax_num_cpu_devices", options.devices)
+    print(dry_run.report(config_file.load(options.config, overrides), options.dry_run))
 
 
 def _batches(config: TrainConfig, processor: Processor, mesh: Mesh) -> grain.DatasetIterator | DeviceBatches:

@@ -66,7 +66,14 @@ def _check_argument(argument: str) -> None:
         tree.check_known("config key", argument.removeprefix(OVERRIDE).partition("=")[0], config_lib.dotted_keys())
     elif argument.startswith("-"):
         name = argument.partition("=")[0]
-        known = ["--config", "--workdir", "--help", *(f"{OVERRIDE}{key}" for key in config_lib.dotted_keys())]
+        known = [
+            "--config",
+            "--workdir",
+            "--dry_run",
+            "--devices",
+            "--help",
+            *(f"{OVERRIDE}{key}" for key in config_lib.dotted_keys()),
+        ]
         raise UserError(f"unknown argument {name}{did_you_mean(name, known)}; see --help")
 
 
