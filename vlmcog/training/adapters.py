@@ -60,12 +60,12 @@ def attach(config: LoraConfig, params: Params, rng: PRNGKeyArray | None = None) 
     adapted = {name.removesuffix(A) for name in leaves if name.endswith(A)}
     kept = {name: leaf for name, leaf in leaves.items() if not is_adapter(name)}
     for number, name in enumerate(sorted(adapted)):
-        part = _part(config, name)
+        a, b, part, matrix = leaves[name + A], leaves[name + B], _part(config, name), matrix_of(name)
         assert part is not None
+        assert matrix is not None
         key = None if rng is None or not part.dropout else jax.random.fold_in(rng, number)
-        if key is not None and len(leaves[name].shape) > 2:  # one for each layer that the model's loop slices out
-            key = jax.random.split(key, leaves[name].shape[0])
-        a, b = leaves[name + A], leaves[name + B]
+        if key is not None and a.ndim > len(matrix.summed) + 1:  # one for each layer that the model's loop slices out
+            key = jax.random.split(key, len(a))
         kept[name] = LowRank(kept[name], a, b, key, scale=part.scale, dropout=part.dropout)
     return unflatten(kept)
 
@@ -105,7 +105,7 @@ def quantise(weight: Array, matrix: Matrix, base: str) -> Any:
         return weight
     import qwix  # an extra
 
-    axis = matrix.summed[-1]
+    axis = matrix.summed[-1] % weight.ndim
     tile = math.gcd(weight.shape[axis], LARGEST_TILE)
     others = [other for other in range(weight.ndim) if other != axis]
     qtype = {"nf4": "nf4", "int4": jnp.int4}[base]
@@ -139,12 +139,17 @@ def _new(name: str, shape: tuple[int, ...], matrix: Matrix, rank: int, rng: PRNG
 
 
 def _shapes(shape: tuple[int, ...], matrix: Matrix, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    stacked, summed, left = (tuple(shape[axis] for axis in axes) for axes in _order(matrix))
+    stacked, summed, left = _sizes(shape, matrix)
     return (*stacked, *summed, rank), (*stacked, rank, *left)
 
 
-def _order(matrix: Matrix) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    return matrix.stacked, matrix.summed, matrix.left
+def _sizes(shape: tuple[int, ...], matrix: Matrix) -> tuple[tuple[int, ...], ...]:
+    """Of the axes that stack matrices, that a product sums over, and that it leaves."""
+    return tuple(tuple(shape[axis] for axis in axes) for axes in _axes(shape, matrix))
+
+
+def _axes(shape: tuple[int, ...], matrix: Matrix) -> tuple[tuple[int, ...], ...]:
+    return matrix.stacked(len(shape)), matrix.summed, matrix.left
 
 
 def _merged(config: LoraConfig, leaves: dict[str, Any], name: str) -> Array:
@@ -158,8 +163,8 @@ def _merged(config: LoraConfig, leaves: dict[str, Any], name: str) -> Array:
 
 def _multiplied(a: Array, b: Array, shape: tuple[int, ...], matrix: Matrix) -> Array:
     """The stack of matrices a b, its axes in the order of the weight's."""
-    stacked, summed, left = ([shape[axis] for axis in axes] for axes in _order(matrix))
+    stacked, summed, left = _sizes(shape, matrix)
     n, rank = math.prod(stacked), a.shape[-1]
     change = jnp.matmul(a.reshape(n, -1, rank), b.reshape(n, rank, -1)).reshape(*stacked, *summed, *left)
-    order = [*matrix.stacked, *matrix.summed, *matrix.left]
+    order = [axis % len(shape) for axes in _axes(shape, matrix) for axis in axes]
     return jnp.transpose(change, [order.index(axis) for axis in range(len(shape))])

@@ -279,6 +279,11 @@ class TrainConfig:
                 "with adapters all else is frozen; leave optimizer.trainable as it is and name what learns beside them "
                 "in lora.also"
             )
+        if self.lora.active and self.model.objective == "linear" and not self.lora.also:
+            raise UserError(
+                "beside adapters alone a new linear read-out would stay as random as it starts; "
+                "set lora.also to ('readout/.*',)"
+            )
         if self.schedule.warmup_steps >= self.total_steps:
             raise UserError(
                 f"schedule.warmup_steps={self.schedule.warmup_steps} leaves none of total_steps={self.total_steps}; "

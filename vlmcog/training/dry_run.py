@@ -31,6 +31,7 @@ MEMORY = {  # GiB that a device has, by its makers' data sheets
     "tpu-v6e": 32,
 }
 MOST_ROWS = 400
+UNOPTIMISED = {"xla_backend_optimization_level": 0}  # of the machine code, which takes longest and moves no buffer
 
 
 def report(config: TrainConfig, device: str = "") -> str:
@@ -52,7 +53,7 @@ def report(config: TrainConfig, device: str = "") -> str:
     batch = abstract_batch(model, config, mesh)
     with jax.set_mesh(mesh):
         lowered = step.compiled_step(model, built, abstract).lower(abstract, batch)  # pyright: ignore
-        memory = lowered.compile().memory_analysis()
+        memory = lowered.compile(UNOPTIMISED).memory_analysis()
     kept, temporary = memory.argument_size_in_bytes, memory.temp_size_in_bytes
     needed = kept + temporary + max(memory.output_size_in_bytes - memory.alias_size_in_bytes, 0)
     lines = [*_table(abstract.params, built.learning), ""]

@@ -11,48 +11,52 @@ from typing import Literal
 Part = Literal["vision", "connector", "language"]
 Kind = Literal["attention", "mlp", "connector"]
 
-PARTS: tuple[tuple[str, Part], ...] = (("img/head/.*", "connector"), ("img/.*", "vision"), (".*", "language"))
+# The first pattern that matches a whole name decides.
+PARTS: tuple[tuple[str, Part], ...] = (
+    ("(img|txt)/head/.*|projector/.*|resampler/.*|img/merger_.*", "connector"),
+    ("img/.*", "vision"),
+    (".*", "language"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Matrix:
-    """The axes of a stack of matrices; those that are neither summed nor left stack them.
+    """The axes of a stack of matrices, counted from the last one; those before them stack the matrices.
 
     Attributes:
       kind: what the matrix is for.
       summed: axes that a product sums over.
       left: axes that it leaves.
-      split: the axis that devices of one tensor-parallel group divide: of heads, or of the MLP's width.
+      split: the axis that devices of one tensor-parallel group divide: of heads, or of the MLP's width; None for none.
     """
 
     kind: Kind
     summed: tuple[int, ...]
     left: tuple[int, ...]
-    split: int
+    split: int | None
 
-    @property
-    def stacked(self) -> tuple[int, ...]:
-        """The axes that stack matrices."""
-        axes = self.summed + self.left
-        return tuple(axis for axis in range(max(axes) + 1) if axis not in axes)
+    def stacked(self, n_axes: int) -> tuple[int, ...]:
+        """Returns the axes that stack matrices in a weight of `n_axes` axes."""
+        return tuple(range(-n_axes, -len(self.summed + self.left)))
 
 
+_HEADS_IN = Matrix("attention", (-3,), (-2, -1), split=-2)  # [d, n, h]
+_HEADS_OUT = Matrix("attention", (-3, -2), (-1,), split=-3)  # [n, h, d]
+_MLP_IN, _MLP_OUT = Matrix("mlp", (-2,), (-1,), split=-1), Matrix("mlp", (-2,), (-1,), split=-2)  # [d, f], [f, d]
 MATRICES: tuple[tuple[str, Matrix], ...] = (
-    (r".*/(query|key|value)/kernel", Matrix("attention", (1,), (2, 3), split=2)),  # [l, d, n, h]
-    (r".*/out/kernel", Matrix("attention", (1, 2), (3,), split=1)),  # [l, n, h, d]
-    (r".*/MlpBlock_0/Dense_0/kernel", Matrix("mlp", (1,), (2,), split=2)),  # [l, d, f]
-    (r".*/MlpBlock_0/Dense_1/kernel", Matrix("mlp", (1,), (2,), split=1)),  # [l, f, d]
-    (r".*/q_einsum/w", Matrix("attention", (2,), (1, 3), split=1)),  # [l, n, d, h]
-    (r".*/kv_einsum/w", Matrix("attention", (3,), (2, 4), split=2)),  # [l, 2, k, d, h]
-    (r".*/attn_vec_einsum/w", Matrix("attention", (1, 2), (3,), split=1)),  # [l, n, h, d]
-    (r".*/gating_einsum", Matrix("mlp", (2,), (3,), split=3)),  # [l, 2, d, f]
-    (r".*/mlp/linear", Matrix("mlp", (1,), (2,), split=1)),  # [l, f, d]
-    (r"img/head/kernel", Matrix("connector", (0,), (1,), split=1)),  # [c, d]
+    (r".*/(query|key|value)/kernel", _HEADS_IN),
+    (r".*/(out/kernel|attn_vec_einsum/w)", _HEADS_OUT),
+    (r".*/(q_einsum|kv_einsum)/w", Matrix("attention", (-2,), (-3, -1), split=-3)),  # [n, d, h]
+    (r".*/(MlpBlock_0|mlp)/Dense_0/kernel", _MLP_IN),
+    (r".*/(MlpBlock_0|mlp)/Dense_1/kernel", _MLP_OUT),
+    (r".*/(mlp_in/kernel|mlp/(gate|up)/kernel|mlp/gating_einsum)", _MLP_IN),
+    (r".*/(mlp_out/kernel|mlp/down/kernel|mlp/linear)", _MLP_OUT),
+    (r"(img|txt)/head/kernel|projector/kernel|img/merger_(in|out)/kernel", Matrix("connector", (-2,), (-1,), None)),
 )
 
 
 def matrix_of(name: str) -> Matrix | None:
-    """Returns the axes of a parameter; None for embeddings, norms, biases and convolutions."""
+    """Returns the axes of a parameter; None for embeddings, norms, biases, convolutions and read-outs."""
     return next((matrix for pattern, matrix in MATRICES if re.fullmatch(pattern, name)), None)
 
 
