@@ -18,7 +18,7 @@ from vlmcog.datasets.specs import DatasetSpec
 from vlmcog.errors import UserError
 from vlmcog.progress import Progress
 
-PROCESSES_FROM = 20_000  # scenes; below, starting processes costs more than it saves
+PROCESSES_FROM = 4_000  # scenes; below, starting processes costs more than it saves
 _ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
 
 

@@ -56,8 +56,8 @@ def is_column(blocks: Sequence[Block]) -> bool:
     """Whether these are loose, level boxes, listed from the ground up, each resting on the one before."""
     tops = np.cumsum([block.size[2] for block in blocks])
     bottoms = np.array([block.position[2] - block.size[2] / 2 for block in blocks])
-    stacked = np.allclose(bottoms[1:], tops[:-1], rtol=0, atol=1e-6) and abs(bottoms[0]) < 1e-6
-    return stacked and all(block.shape == BOX and not block.fixed and _is_level(block) for block in blocks)
+    stacked = np.abs(bottoms - [0, *tops[:-1]]).max() < 1e-6
+    return bool(stacked) and all(block.shape == BOX and not block.fixed and _is_level(block) for block in blocks)
 
 
 def _is_level(block: Block) -> bool:
