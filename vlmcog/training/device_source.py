@@ -28,7 +28,8 @@ class DeviceBatches:
     """An endless iterator over batches for training, each device drawing its own part.
 
     Every draw takes a scene of the bank, a task, and another appearance from the look (see `redress`). Pictures are
-    rendered at the size that the model takes; `data.augment` has no part in it.
+    rendered at the size that the model takes, as by a perfect camera: a look's sensor acts on the host's pictures
+    alone. `data.augment` has no part in it.
 
     Raises:
       UserError: the bank has no trial of a task that `config` names.
