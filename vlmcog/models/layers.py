@@ -1,8 +1,41 @@
-"""What the layers of every network share: how they are stacked and in which dtypes they compute."""
+"""What the layers of every network share: how they are stacked, and how they are told to compute."""
 
 from typing import Any
 
 import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from vlmcog.models.config import ModelConfig
+
+
+class Network(nn.Module, kw_only=True):
+    """A network, with how it computes beside what its own fields make of it.
+
+    Attributes:
+      dropout: share of activations dropped where there is an rng of that name.
+      dtype: of activations.
+      param_dtype: of parameters.
+      scan: run the layers as one rolled loop.
+      remat: recompute activations in the backward pass.
+    """
+
+    dropout: float = 0.0
+    dtype: DTypeLike = jnp.float32
+    param_dtype: DTypeLike = jnp.float32
+    scan: bool = False
+    remat: bool = False
+
+
+def computing(network: Network) -> dict[str, Any]:
+    """How a network computes, to hand on to the networks in it."""
+    return {"dropout": network.dropout, "scan": network.scan, "remat": network.remat, **dtypes_of(network)}
+
+
+def computing_as(config: ModelConfig) -> dict[str, Any]:
+    """How the networks of a model compute."""
+    dtypes = {"dtype": jnp.dtype(config.compute_dtype), "param_dtype": jnp.dtype(config.parameter_dtype)}
+    return {"dropout": config.dropout, "scan": config.scan, "remat": config.remat, **dtypes}
 
 
 def stack_layers(block: type[nn.Module], *, depth: int, scan: bool, remat: bool, n_broadcast: int = 0):
@@ -23,6 +56,11 @@ def stack_layers(block: type[nn.Module], *, depth: int, scan: bool, remat: bool,
         length=depth,
         unroll=1 if scan else depth,
     )
+
+
+def dropout(module: Any) -> nn.Dropout:
+    """Drops the module's share of activations, where there is an rng for it."""
+    return nn.Dropout(module.dropout, deterministic=not module.has_rng("dropout"))
 
 
 def dtypes_of(module: Any) -> dict[str, Any]:

@@ -1,20 +1,30 @@
 """The steps of a run, and what is done between them."""
 
 from collections.abc import Callable
-
-import grain
+from typing import Any, Protocol
 
 from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.errors import Stopped
 from vlmcog.models.boundary import Batch
 from vlmcog.progress import Progress
 from vlmcog.training.config import TrainConfig
-from vlmcog.training.device_source import DeviceBatches
 from vlmcog.training.metrics import MetricsWriter, RunningMetrics
 from vlmcog.training.optimizer import Optimizer
 from vlmcog.training.step import TrainState, TrainStep, evaluated, saved
 from vlmcog.training.stop import terminations
 from vlmcog.training.validation import Validate
+
+
+class Batches(Protocol):
+    """An endless stream of batches that says where it is: grain's, or one that draws on the devices."""
+
+    def __next__(self) -> Batch:
+        """The next batch."""
+        ...
+
+    def get_state(self) -> dict[str, Any]:
+        """Where the stream is."""
+        ...
 
 
 def run(
@@ -23,7 +33,7 @@ def run(
     *,
     optimizer: Optimizer,
     train_step: TrainStep,
-    batches: grain.DatasetIterator | DeviceBatches,
+    batches: Batches,
     put: Callable[[Batch], Batch],
     validate: Validate | None,
     checkpoints: Checkpoints,
