@@ -18,7 +18,7 @@ from vlmcog.checkpoints.manager import Checkpoints, restore_params
 from vlmcog.datasets.build import build
 from vlmcog.errors import UserError
 from vlmcog.models import registry
-from vlmcog.training import config, optimizer, sharding, step
+from vlmcog.training import config, optimizer, result, sharding, step
 from vlmcog.training.config import MeshConfig
 from vlmcog.training.workdir import read_config
 
@@ -159,6 +159,14 @@ def test_what_a_run_leaves(undisturbed):
     assert all(0 <= row["validation_accuracy"] <= 1 and row["validation_items"] == 10 for row in validation)
     params = restore_params(undisturbed, registry.build(read_config(undisturbed).model))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
+def test_another_run_starts_where_one_ended(undisturbed):
+    model = registry.build(read_config(undisturbed).model)
+    mesh_config = MeshConfig(fsdp=8)
+    base = result.load_base(model, str(undisturbed), mesh_config, sharding.make_mesh(mesh_config, batch_size=8))
+    jax.tree.map(np.testing.assert_array_equal, base, restore_params(undisturbed, model))
+    assert not all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(base))
 
 
 def test_a_finished_run_is_left_as_it_is(arguments, undisturbed, capsys):

@@ -22,7 +22,19 @@ from vlmcog.datasets.specs import parse
 from vlmcog.memory import keep_freed_memory
 from vlmcog.models import registry
 from vlmcog.models.processor import Processor
-from vlmcog.training import config_file, dry_run, input, loop, metrics, optimizer, sharding, step, tree, validation
+from vlmcog.training import (
+    config_file,
+    dry_run,
+    input,
+    loop,
+    metrics,
+    optimizer,
+    result,
+    sharding,
+    step,
+    tree,
+    validation,
+)
 from vlmcog.training import workdir as run
 from vlmcog.training.config import TrainConfig
 from vlmcog.training.device_source import DeviceBatches
@@ -102,7 +114,7 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> None:
             state = checkpoints.restore_state(last_step, step.saved(optimise, abstract))
             batches.set_state(checkpoints.restore_data(last_step))
         if not last_step or config.lora.active:
-            base = step.load_base(model, config.init_from, config.mesh, mesh) if config.init_from else None
+            base = result.load_base(model, config.init_from, config.mesh, mesh) if config.init_from else None
             first = step.first_state(model, optimise, abstract, seed=config.seed, base=base)
             state = step.resumed(optimise, first, state) if last_step else first
         run.claim(workdir, config)

@@ -6,7 +6,7 @@ import pytest
 from vlmcog.checkpoints import big_vision
 from vlmcog.models import registry
 from vlmcog.models.config import ModelConfig
-from vlmcog.training import input, optimizer, sharding, step
+from vlmcog.training import input, optimizer, result, sharding, step
 from vlmcog.training.config import MeshConfig
 
 
@@ -82,7 +82,7 @@ def test_a_big_vision_checkpoint_is_where_training_starts(make_config, bright_mo
     mesh = sharding.make_mesh(config.mesh, config.data.batch_size)
     built = optimizer.build(config, params)
     abstract = step.abstract_state(bright_model, built, config.mesh, mesh)
-    base = step.load_base(bright_model, str(tmp_path / "start.npz"), config.mesh, mesh)
+    base = result.load_base(bright_model, str(tmp_path / "start.npz"), config.mesh, mesh)
     state = step.first_state(bright_model, built, abstract, seed=0, base=base)
     jax.tree.map(np.testing.assert_array_equal, state.params, params)
     jax.tree.map(lambda leaf, wanted: _assert_equal(leaf.sharding, wanted.sharding), state, abstract)

@@ -239,8 +239,8 @@ class TrainConfig:
       eval_items: validation trials used, at most.
       save_every: steps between checkpoints.
       keep: checkpoints kept; older ones are deleted.
-      init_from: a public checkpoint to start from, big_vision's .npz or a folder of Hugging Face's format; empty for
-        random parameters.
+      init_from: what to start from: the folder of another run, or a public checkpoint, big_vision's .npz or a folder
+        of Hugging Face's format; empty for random parameters.
     """
 
     seed: int = 0

@@ -3,7 +3,9 @@
 import pathlib
 
 import jax
+from jax.sharding import Mesh
 
+from vlmcog.checkpoints import pretrained
 from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.errors import UserError
 from vlmcog.models.boundary import Params, VisionLanguageModel
@@ -27,10 +29,28 @@ def restore(workdir: pathlib.Path, model: VisionLanguageModel) -> Params:
     kept = _newest(workdir, {"params": step.saved(built, abstract).params, "ema": abstract.ema})
     params = built.join(kept["ema"], kept["params"])
     if config.lora.active:
-        base = step.load_base(model, config.init_from, one, mesh) if config.init_from else None
+        base = load_base(model, config.init_from, one, mesh) if config.init_from else None
         first = step.first_state(model, built, abstract, seed=config.seed, base=base)
         params = built.join(params, first.params)
     return adapters.merge(config.lora, params)
+
+
+def load_base(model: VisionLanguageModel, path: str, config: MeshConfig, mesh: Mesh) -> Params:
+    """Returns the parameters to start from, laid out on the devices: another run's, or those of a public checkpoint.
+
+    Args:
+      model: whose parameters they are.
+      path: the folder of a run, or what `pretrained.load` takes.
+      config: how parameters lie on the mesh.
+      mesh: the devices.
+
+    Raises:
+      UserError: the checkpoint can't be read or is one of another model.
+    """
+    where = sharding.shard_parameters(config, mesh, jax.eval_shape(model.init, jax.random.key(0)))
+    is_run = (pathlib.Path(path) / CHECKPOINTS).is_dir()
+    params = restore(pathlib.Path(path), model) if is_run else pretrained.load(path, model, where)
+    return jax.device_put(params, jax.tree.map(lambda leaf: leaf.sharding, where))
 
 
 def _newest(workdir: pathlib.Path, abstract: dict[str, Params]) -> dict[str, Params]:
