@@ -21,12 +21,13 @@ import numpy as np
 from vlmcog import command_line
 from vlmcog.checkpoints import hugging_face
 from vlmcog.models import registry
-from vlmcog.models.config import DecoderConfig, ModelConfig, VisionConfig
+from vlmcog.models.config import ModelConfig, VisionConfig
+from vlmcog.models.gemma import GemmaConfig
 from vlmcog.models.paligemma import PaliGemmaNetworks
 
 NETWORKS = PaliGemmaNetworks(
     VisionConfig(width=192, depth=4, mlp_dim=768, num_heads=4, patch_size=14),
-    DecoderConfig(width=256, depth=6, mlp_dim=1024, num_heads=4, num_kv_heads=1, head_dim=64),
+    GemmaConfig(width=256, depth=6, mlp_dim=1024, num_heads=4, num_kv_heads=1, head_dim=64),
     vocabulary_size=8192,
 )
 SIDE = 224  # 256 image tokens

@@ -1,6 +1,7 @@
 """Tiny checkpoints with inputs and outputs, by `scripts/make_goldens.py`, and our models of them."""
 
 import dataclasses
+import functools
 import importlib.util
 import pathlib
 from typing import Any
@@ -17,6 +18,9 @@ GOLDENS = pathlib.Path(__file__).parent / "goldens"
 VOCABULARY = str(GOLDENS / "paligemma/tokenizer.model")  # of no more pieces than their embeddings have rows
 SCRIPT = pathlib.Path(__file__).parents[1] / "scripts/make_goldens.py"
 TOLERANCE = 1e-5
+
+# Compiles in a fraction of the time, and runs slower.
+jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +47,29 @@ def golden(family: str, folder: pathlib.Path | None = None, *, name: str = "", *
     return Golden(folder, networks, model, params, arrays)
 
 
+def logits(module: Any, batch: Any) -> Any:
+    """Of every token, by the plain forward pass."""
+    return module.logits(module.read(batch).hidden)
+
+
+def compiled(module: Any) -> Any:
+    """`logits` as a function of parameters and batch."""
+    return jit(lambda params, batch: module.apply({"params": params}, batch, method=logits))
+
+
+compiled_once = functools.lru_cache(compiled)
+
+
+def rolled(model: Any) -> Any:
+    """The model with its layers as one loop, which compiles faster."""
+    return dataclasses.replace(model, module=model.module.clone(scan=True))
+
+
+def change(networks: Any, part: str, **values: Any) -> Any:
+    """The networks with other values in one of them."""
+    return dataclasses.replace(networks, **{part: dataclasses.replace(getattr(networks, part), **values)})
+
+
 def rebuild(made: Golden, networks: Any) -> Any:
     """The golden's model with other networks."""
     config = dataclasses.replace(made.model.config, scan=True)
@@ -58,6 +85,22 @@ def remake(family: str, folder: pathlib.Path) -> None:
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     script.make(family, folder)
+
+
+def assert_comes_back(made: Golden, folder: pathlib.Path) -> None:
+    """The untouched checkpoint, written to `folder`, has the same bytes tensor by tensor and the same networks."""
+    layout = made.model.hugging_face
+    hugging_face.save(folder, layout, made.params)
+    before, after = (
+        {layout.canonical(name): tensor for name, tensor in safetensors.find(where / "model.safetensors").items()}
+        for where in (made.folder, folder)
+    )
+    assert sorted(before) == sorted(after)
+    for name, tensor in before.items():
+        assert (tensor.dtype, tensor.shape) == (after[name].dtype, after[name].shape), name
+        assert tensor.read().tobytes() == after[name].read().tobytes(), name
+    networks, _ = registry.family(made.model.config.family).networks_from(hugging_face.read_config(folder))
+    assert networks == made.networks
 
 
 def difference(got: Any, wanted: np.ndarray) -> float:

@@ -7,27 +7,37 @@ import functools
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import grain
 import jax
 from jax.sharding import Mesh
 
 from vlmcog import command_line
-from vlmcog.checkpoints.manager import Checkpoints, DamagedError
+from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.datasets import read
 from vlmcog.datasets.bank import read_bank
 from vlmcog.datasets.online import OnlineTrials
-from vlmcog.datasets.read import TrialSource, sampled_fingerprint
+from vlmcog.datasets.read import TrialSource
 from vlmcog.datasets.specs import parse
 from vlmcog.memory import keep_freed_memory
 from vlmcog.models import registry
 from vlmcog.models.processor import Processor
-from vlmcog.training import config_file, dry_run, input, loop, metrics, optimizer, sharding, step, tree, validation
+from vlmcog.training import (
+    config_file,
+    dry_run,
+    input,
+    loop,
+    metrics,
+    optimizer,
+    result,
+    sharding,
+    step,
+    tree,
+    validation,
+)
 from vlmcog.training import workdir as run
 from vlmcog.training.config import TrainConfig
 from vlmcog.training.device_source import DeviceBatches
-from vlmcog.training.watch import Watch
 
 EPILOG = """\
 example:
@@ -64,9 +74,6 @@ def main(argv: Sequence[str]) -> None:
         help="train nothing; print what a step takes, and whether it fits a device such as h100",
     )
     parser.add_argument(
-        "--skip_damaged", action="store_true", help="move a damaged checkpoint aside and go on from the one before"
-    )
-    parser.add_argument(
         "--devices", type=int, metavar="N", help="devices to compile a dry run for (default: those of this machine)"
     )
     options, overrides = parser.parse_known_args(argv)
@@ -75,46 +82,42 @@ def main(argv: Sequence[str]) -> None:
     if options.workdir is None:
         parser.error("--workdir is required, unless it is a --dry_run")
     keep_freed_memory()
-    train(config_file.load(options.config, overrides), options.workdir, skip_damaged=options.skip_damaged)
+    train(config_file.load(options.config, overrides), options.workdir)
 
 
-def train(config: TrainConfig, workdir: str | pathlib.Path, *, skip_damaged: bool = False) -> None:
+def train(config: TrainConfig, workdir: str | pathlib.Path) -> None:
     """Trains to the last step of `config`, from the newest checkpoint in `workdir` if there is one.
 
-    A run that was cut off and goes on has the same parameters, bit for bit, as one that was not. With `skip_damaged`
-    it goes on from the newest checkpoint that can be read.
+    A run that was cut off and goes on has the same parameters, bit for bit, as one that was not.
 
     Raises:
       UserError: config, data or devices don't allow the run, `workdir` holds another one, or the loss is NaN.
     """
     workdir = pathlib.Path(workdir)
     run.check(workdir, config)
-    mesh = sharding.make_mesh(config.mesh, config.data.batch_size, parts=config.optimizer.accumulate)
+    mesh = sharding.make_mesh(config.mesh, config.data.batch_size)
     model = registry.build(config.model)
-    source, held_out = _source(config), _load(config, "validation") if config.eval_every else None
-    splits = {"train": source, "validation": held_out}
-    data = {name: sampled_fingerprint(split) for name, split in splits.items() if isinstance(split, TrialSource)}
-    run.check_data(workdir, data)
-    batches = _batches(config, source, model.processor, mesh)
+    batches = _batches(config, model.processor, mesh)
+    held_out = _load(config, "validation") if config.eval_every else None
     optimise = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
     abstract = step.abstract_state(model, optimise, config.mesh, mesh)
     with (
         jax.set_mesh(mesh),
         contextlib.closing(batches),
-        Checkpoints(workdir / run.CHECKPOINTS, keep=config.keep, keep_best=config.keep_best) as checkpoints,
+        Checkpoints(workdir / run.CHECKPOINTS, keep=config.keep) as checkpoints,
     ):
-        last_step, restored = _newest(checkpoints, step.saved(optimise, abstract), skip_damaged=skip_damaged)
+        last_step = checkpoints.latest() or 0
         if last_step == config.total_steps:
             return _say(f"{workdir} is trained to its last step, {last_step}")
-        if restored:
+        if last_step:
             _say(f"going on from step {last_step} of {config.total_steps} in {workdir}")
-            state, place = restored
-            batches.set_state(place)
-        if not restored or config.lora.active:
-            base = step.load_base(model, config.init_from, config.mesh, mesh) if config.init_from else None
+            state = checkpoints.restore_state(last_step, step.saved(optimise, abstract))
+            batches.set_state(checkpoints.restore_data(last_step))
+        if not last_step or config.lora.active:
+            base = result.load_base(model, config.init_from, config.mesh, mesh) if config.init_from else None
             first = step.first_state(model, optimise, abstract, seed=config.seed, base=base)
-            state = step.resumed(optimise, first, state) if restored else first
-        run.claim(workdir, config, data)
+            state = step.resumed(optimise, first, state) if last_step else first
+        run.claim(workdir, config)
         with metrics.open_writers(workdir, last_step=last_step) as writer:
             loop.run(
                 config,
@@ -126,22 +129,7 @@ def train(config: TrainConfig, workdir: str | pathlib.Path, *, skip_damaged: boo
                 validate=validation.make_validate(model, held_out, mesh, config) if held_out else None,
                 checkpoints=checkpoints,
                 writer=writer,
-                watch=Watch(workdir, model.processor, writer),
             )
-
-
-def _newest(
-    checkpoints: Checkpoints, abstract: step.TrainState, *, skip_damaged: bool
-) -> tuple[int, tuple[step.TrainState, dict[str, Any]] | None]:
-    """The last step with a checkpoint, or 0, and what that holds: the state and the place in the data."""
-    while last := checkpoints.latest():
-        try:
-            return last, (checkpoints.restore_state(last, abstract), checkpoints.restore_data(last))
-        except DamagedError as error:
-            if not skip_damaged:
-                raise
-            _say(f"{error}; moved to {checkpoints.set_aside(last)}")
-    return 0, None
 
 
 def _dry_run(options: argparse.Namespace, overrides: Sequence[str]) -> None:
@@ -151,20 +139,11 @@ def _dry_run(options: argparse.Namespace, overrides: Sequence[str]) -> None:
     print(dry_run.report(config_file.load(options.config, overrides), options.dry_run))
 
 
-def _source(config: TrainConfig) -> TrialSource | OnlineTrials | None:
-    """Where trials to learn from are read or made; None where the devices make them."""
+def _batches(config: TrainConfig, processor: Processor, mesh: Mesh) -> grain.DatasetIterator | DeviceBatches:
     data = config.data
     if data.online == "device":
-        return None
-    return OnlineTrials(parse(data.dataset), tasks=data.tasks) if data.online else _load(config, "train")
-
-
-def _batches(
-    config: TrainConfig, source: TrialSource | OnlineTrials | None, processor: Processor, mesh: Mesh
-) -> grain.DatasetIterator | DeviceBatches:
-    data = config.data
-    if source is None:
         return DeviceBatches(read_bank(data.bank), processor, data, seed=config.seed, mesh=mesh)
+    source = OnlineTrials(parse(data.dataset), tasks=data.tasks) if data.online else _load(config, "train")
     return input.train_batches(source, processor.fitted(source.asked()), data, seed=config.seed)
 
 

@@ -5,6 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
+from parity import jit
 
 from vlmcog.errors import UserError
 from vlmcog.models import registry
@@ -15,14 +16,13 @@ from vlmcog.training.rules import apply_rules, name_of
 
 FAMILIES = (("qwen", "nano"), ("qwen", "2.5-nano"), ("flamingo", "nano"))
 QUESTIONS, OPTIONS = ("Will it fall?", "Would it?"), ("yes", "no", "14")
-QUICKLY = {"xla_backend_optimization_level": 0}
 
 
 @functools.lru_cache
 def _made(family, size):
     model = registry.build(ModelConfig(family=family, size=size, image_size=32, prefix_length=14, scan=True))
     rng = np.random.default_rng(0)
-    params = jax.jit(model.init, compiler_options=QUICKLY)(jax.random.key(0))
+    params = jit(model.init)(jax.random.key(0))
     return model, jax.tree.map(lambda leaf: leaf + 0.2 * rng.standard_normal(leaf.shape, np.float32), params)
 
 
@@ -36,11 +36,11 @@ def _images():
     return [rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((32, 32, 3), (32, 16, 3))]
 
 
-@pytest.mark.parametrize(("family", "size"), FAMILIES[1:])
+@pytest.mark.parametrize(("family", "size"), [FAMILIES[1], pytest.param(*FAMILIES[2], marks=pytest.mark.slow)])
 def test_scores_and_losses_are_those_of_full_forward_passes(family, size):
     model, params = _made(family, size)
     trials, make = list(zip(_images(), QUESTIONS, strict=True)), model.processor
-    scores = jax.jit(model.score, compiler_options=QUICKLY)(
+    scores = jit(model.score)(
         params, _stack([make.score_example(image, question, OPTIONS) for image, question in trials])
     )
 
@@ -50,7 +50,7 @@ def test_scores_and_losses_are_those_of_full_forward_passes(family, size):
 
         return model.module.apply({"params": params}, method=logits), model.loss(params, batch)[0]
 
-    compiled = jax.jit(forward, compiler_options=QUICKLY)
+    compiled = jit(forward)
     for index, option in enumerate(OPTIONS):
         batch = _stack([make.train_example(image, question, option) for image, question in trials])
         logits, loss = compiled(params, batch)
@@ -68,7 +68,7 @@ def test_a_bfloat16_gradient_is_finite(family, size):
     low = registry.build(ModelConfig(**{**vars(model.config), "compute_dtype": "bfloat16", "remat": True}))
     example = low.processor.train_example(_images()[1], QUESTIONS[0], OPTIONS[0])
     batch = {key: value[None] for key, value in example.items()}
-    gradients = jax.jit(jax.grad(lambda p: low.loss(p, batch)[0]), compiler_options=QUICKLY)(params)
+    gradients = jit(jax.grad(lambda p: low.loss(p, batch)[0]))(params)
     assert all(np.isfinite(leaf).all() and leaf.dtype == np.float32 for leaf in jax.tree.leaves(gradients))
 
 

@@ -1,20 +1,29 @@
 """PaliGemma 1 and 2 and Gemma 3 against Hugging Face transformers on tiny random weights, and back to it."""
 
-import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from parity import TOLERANCE, difference, golden, rebuild, remake
+from parity import (
+    TOLERANCE,
+    assert_comes_back,
+    change,
+    compiled,
+    difference,
+    golden,
+    jit,
+    rebuild,
+    remake,
+    rolled,
+)
 
-from vlmcog.checkpoints import hugging_face, safetensors
+from vlmcog.checkpoints import hugging_face
 from vlmcog.models import gemma, norms
 
 FAMILIES = {"paligemma": "paligemma", "paligemma2": "paligemma", "gemma3": "gemma3"}  # golden: family
 PAD = 0
-QUICKLY = {"xla_backend_optimization_level": 0}
 
 
 @functools.lru_cache
@@ -22,15 +31,10 @@ def _golden(name):
     return golden(FAMILIES[name], name=name)
 
 
-def _logits(module, batch):
-    return module.logits(module.read(batch).hidden)
-
-
 def _difference(made, *, module=None, batch=None):
     """From the reference's logits at real tokens, whichever side it was padded on."""
     batch = batch or {key: jnp.asarray(made.arrays[key]) for key in ("image", "text", "mask_input", "mask_ar")}
-    apply = functools.partial((module or made.model.module).apply, method=_logits)
-    logits = jax.jit(apply, compiler_options=QUICKLY)({"params": made.params}, batch)
+    logits = compiled(module or made.model.module)(made.params, batch)
     logits = np.where(made.arrays["mask_input"][..., None], logits, 0)
     return max(difference(logits, made.arrays[f"{side}_logits"]) for side in ("left", "right"))
 
@@ -46,13 +50,9 @@ def test_logits_equal_the_reference_s(name, scan):
 def test_greedy_replies_equal_the_reference_s(name):
     made = _golden(name)
     batch = _prefixes(made.arrays)
-    generate = functools.partial(_rolled(made.model).generate, max_tokens=32)
-    replies = jax.jit(generate, compiler_options=QUICKLY)(made.params, batch)
+    generate = functools.partial(rolled(made.model).generate, max_tokens=32)
+    replies = jit(generate)(made.params, batch)
     np.testing.assert_array_equal(replies, made.arrays["replies"])
-
-
-def _rolled(model):
-    return dataclasses.replace(model, module=model.module.clone(scan=True))
 
 
 def _prefixes(arrays):
@@ -80,12 +80,12 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", SETTINGS)
 def test_a_wrong_setting_shows(mistake):
-    name, change = SETTINGS[mistake]
+    name, values = SETTINGS[mistake]
     made = _golden(name)
-    decoder = dataclasses.replace(made.networks.decoder, **change)
-    wrong = rebuild(made, dataclasses.replace(made.networks, decoder=decoder))
+    wrong = rebuild(made, change(made.networks, "decoder", **values))
     assert _difference(made, module=wrong.module) > 3 * TOLERANCE
 
 
@@ -100,6 +100,7 @@ PLANTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", PLANTED)
 def test_a_planted_mistake_shows(mistake, monkeypatch):
     made = _golden("paligemma")
@@ -107,12 +108,14 @@ def test_a_planted_mistake_shows(mistake, monkeypatch):
     assert _difference(made, module=made.model.module.clone(scan=True)) > 3 * TOLERANCE
 
 
+@pytest.mark.slow
 def test_the_encoder_s_epsilon_shows():
     made = _golden("paligemma")
-    wrong = dataclasses.replace(made.networks, vision=dataclasses.replace(made.networks.vision, epsilon=1e-5))
+    wrong = change(made.networks, "vision", epsilon=1e-5)
     assert _difference(made, module=rebuild(made, wrong).module) > 3 * TOLERANCE
 
 
+@pytest.mark.slow
 def test_a_causal_prefix_shows():
     made = _golden("paligemma")
     batch = {key: jnp.asarray(made.arrays[key]) for key in ("image", "text", "mask_input")}
@@ -122,16 +125,7 @@ def test_a_causal_prefix_shows():
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_an_untouched_checkpoint_comes_back_byte_for_byte(name, tmp_path):
-    made = _golden(name)
-    layout = made.model.hugging_face
-    hugging_face.save(tmp_path, layout, made.params)
-    before, after = (safetensors.find(folder / "model.safetensors") for folder in (made.folder, tmp_path))
-    before = {layout.canonical(tensor_name): tensor for tensor_name, tensor in before.items()}
-    assert sorted(before) == sorted(after)
-    for tensor_name, tensor in before.items():
-        assert tensor.read().tobytes() == after[tensor_name].read().tobytes(), tensor_name
-    (tmp_path / "io.safetensors").write_bytes((made.folder / "io.safetensors").read_bytes())
-    assert golden(FAMILIES[name], tmp_path).networks == made.networks
+    assert_comes_back(_golden(name), tmp_path)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from parity import jit
 
 from vlmcog.errors import UserError
 from vlmcog.models.config import ModelConfig
@@ -16,7 +17,7 @@ from vlmcog.models.processor import Processor
 from vlmcog.models.registry import build
 from vlmcog.models.tokenizer import EOS, PAD, SentencePieceTokenizer
 
-CONFIG = ModelConfig(size="nano", image_size=16, prefix_length=12, suffix_length=4)
+CONFIG = ModelConfig(size="nano", image_size=16, prefix_length=12, suffix_length=4, scan=True)
 QUESTIONS = ("Will this block tower fall?", "Would it?", "any")
 ANSWERS = ("yes", "no", "14")
 N_IMAGE = 4
@@ -28,11 +29,15 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def params(model):
+def fresh(model):
+    return jit(model.init)(jax.random.key(0))
+
+
+@pytest.fixture(scope="module")
+def params(fresh):
     """Parameters away from where they start, so that biases and norms count."""
     rng = np.random.default_rng(0)
-    params = jax.jit(model.init)(jax.random.key(0))
-    return jax.tree.map(lambda leaf: leaf + 0.3 * rng.standard_normal(leaf.shape, np.float32), params)
+    return jax.tree.map(lambda leaf: leaf + 0.3 * rng.standard_normal(leaf.shape, np.float32), fresh)
 
 
 @pytest.fixture(scope="module")
@@ -47,19 +52,19 @@ def batch(model, images):
 
 @pytest.fixture(scope="module")
 def loss(model):
-    return jax.jit(model.loss)
+    return jit(model.loss)
 
 
 @pytest.fixture(scope="module")
 def score(model):
-    return jax.jit(model.score)
+    return jit(model.score)
 
 
 @pytest.fixture(scope="module")
 def forward(model):
     """Logits at every text token, by the plain forward pass."""
 
-    @jax.jit
+    @jit
     def logits(params, batch):
         hidden = model.module.apply({"params": params}, batch, method="read").hidden
         return model.module.apply({"params": params}, hidden, method="logits")
@@ -119,9 +124,9 @@ def test_more_padding_gives_the_same_loss_and_scores(model, params, images, loss
     config = dataclasses.replace(CONFIG, suffix_length=CONFIG.suffix_length + extra)
     padded = dataclasses.replace(model, config=config, processor=_with_padding(model.processor, extra))
     short, long = (_train_batch(m.processor, images) for m in (model, padded))
-    np.testing.assert_allclose(jax.jit(padded.loss)(params, long)[0], loss(params, short)[0], rtol=1e-6)
+    np.testing.assert_allclose(jit(padded.loss)(params, long)[0], loss(params, short)[0], rtol=1e-6)
     short, long = (_score_batch(m.processor, images) for m in (model, padded))
-    np.testing.assert_allclose(jax.jit(padded.score)(params, long), score(params, short), rtol=1e-6)
+    np.testing.assert_allclose(jit(padded.score)(params, long), score(params, short), rtol=1e-6)
 
 
 def test_loss_and_accuracy_equal_a_naive_reference(params, batch, forward, loss):
@@ -184,24 +189,27 @@ def prefix_batch(model, images):
     return _stack([model.processor.prefix_example(*trial) for trial in zip(images, QUESTIONS, strict=True)])
 
 
-def test_greedy_replies_equal_repeated_full_forward_passes(model, params, images, prefix_batch, forward):
-    replies = jax.jit(functools.partial(model.generate, max_tokens=3))(params, prefix_batch)
+@pytest.fixture(scope="module")
+def replies(model, params, prefix_batch):
+    return np.asarray(jit(functools.partial(model.generate, max_tokens=3))(params, prefix_batch))
+
+
+def test_greedy_replies_equal_repeated_full_forward_passes(model, params, images, replies, forward):
     wanted = _reply_by_full_forward_passes(model, params, images, forward, 3)
     assert EOS not in wanted
     np.testing.assert_array_equal(replies, wanted)
 
 
-def test_replies_end_at_eos(model, params, prefix_batch, monkeypatch):
-    free = np.asarray(jax.jit(functools.partial(model.generate, max_tokens=3))(params, prefix_batch))
-    monkeypatch.setattr(SentencePieceTokenizer, "eos", int(free[0, 1]))
-    ended = np.asarray(jax.jit(functools.partial(model.generate, max_tokens=3))(params, prefix_batch))
-    assert ended[0].tolist() == [free[0, 0], free[0, 1], PAD]
+def test_replies_end_at_eos(model, params, prefix_batch, replies, monkeypatch):
+    monkeypatch.setattr(SentencePieceTokenizer, "eos", int(replies[0, 1]))
+    ended = np.asarray(jit(functools.partial(model.generate, max_tokens=3))(params, prefix_batch))
+    assert ended[0].tolist() == [replies[0, 0], replies[0, 1], PAD]
 
 
 def test_sampling_needs_and_follows_its_rng(model, params, prefix_batch):
     with pytest.raises(ValueError, match="rng"):
         model.generate(params, prefix_batch, max_tokens=2, temperature=1.0)
-    sample = jax.jit(functools.partial(model.generate, max_tokens=6, temperature=5.0))
+    sample = jit(functools.partial(model.generate, max_tokens=6, temperature=5.0))
     first, again, other = (np.asarray(sample(params, prefix_batch, rng=jax.random.key(seed))) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -210,7 +218,7 @@ def test_sampling_needs_and_follows_its_rng(model, params, prefix_batch):
 def test_one_compilation_serves_every_batch_of_a_shape(model, params, images):
     traces = 0
 
-    @jax.jit
+    @jit
     def score(params, batch):
         nonlocal traces
         traces += 1
@@ -221,33 +229,34 @@ def test_one_compilation_serves_every_batch_of_a_shape(model, params, images):
     assert traces == 1
 
 
-@pytest.mark.parametrize("change", [{"scan": True}, {"remat": True}])
+@pytest.mark.parametrize("change", [{"scan": False}, {"remat": True}])
 def test_how_the_layers_run_changes_neither_parameters_nor_gradients(model, params, batch, change):
     other = build(dataclasses.replace(CONFIG, **change))
     init = [jax.eval_shape(m.init, jax.random.key(0)) for m in (model, other)]
     assert init[0] == init[1]
-    plain, changed = (jax.jit(jax.grad(lambda p, m=m: m.loss(p, batch)[0]))(params) for m in (model, other))
+    plain, changed = (jit(jax.grad(lambda p, m=m: m.loss(p, batch)[0]))(params) for m in (model, other))
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), plain, changed)
 
 
 def test_dropout_only_with_an_rng(params, batch, loss):
-    dropped = build(dataclasses.replace(CONFIG, dropout=0.5, scan=True))
-    noisy = jax.jit(lambda rng: dropped.loss(params, batch, rng)[0])
+    dropped = build(dataclasses.replace(CONFIG, dropout=0.5))
+    noisy = jit(lambda rng: dropped.loss(params, batch, rng)[0])
     assert noisy(jax.random.key(0)) == noisy(jax.random.key(0)) != noisy(jax.random.key(1))
-    np.testing.assert_allclose(jax.jit(dropped.loss)(params, batch)[0], loss(params, batch)[0], rtol=1e-6)
+    np.testing.assert_allclose(jit(dropped.loss)(params, batch)[0], loss(params, batch)[0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_bfloat16_compute_stays_near_float32(model, params, batch, loss):
-    low = build(dataclasses.replace(CONFIG, compute_dtype="bfloat16", scan=True))
-    (got, _), gradients = jax.jit(jax.value_and_grad(low.loss, has_aux=True))(params, batch)
+    low = build(dataclasses.replace(CONFIG, compute_dtype="bfloat16"))
+    (got, _), gradients = jit(jax.value_and_grad(low.loss, has_aux=True))(params, batch)
     np.testing.assert_allclose(got, loss(params, batch)[0], rtol=0.05)
     assert {leaf.dtype for leaf in jax.tree.leaves(gradients)} == {jnp.dtype("float32")}
     batch = _score_batch(model.processor, np.zeros((3, 16, 16, 3), np.uint8))
-    assert jax.jit(low.score)(params, batch).dtype == jnp.float32
+    assert jit(low.score)(params, batch).dtype == jnp.float32
 
 
-def test_fresh_image_tokens_have_the_size_of_text_embeddings(model, batch):
-    variables = {"params": jax.jit(model.init)(jax.random.key(0))}
+def test_fresh_image_tokens_have_the_size_of_text_embeddings(model, fresh, batch):
+    variables = {"params": fresh}
     image = model.module.apply(variables, jnp.asarray(batch["image"]), method=lambda m, x: m.img(x))
     text = model.module.apply(variables, jnp.asarray(batch["text"]), method=lambda m, x: m.llm.embed(x))
     rms = [float(jnp.sqrt(jnp.mean(jnp.square(x)))) for x in (image, text)]
@@ -255,15 +264,15 @@ def test_fresh_image_tokens_have_the_size_of_text_embeddings(model, batch):
     np.testing.assert_allclose(rms, 1.0, atol=0.25)
 
 
-def test_learns_64_random_images_by_heart():
-    model = build(dataclasses.replace(CONFIG, scan=True))
+@pytest.mark.slow
+def test_learns_64_random_images_by_heart(model, fresh):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (64, 16, 16, 3), dtype=np.uint8)
     answers = [("no", "yes")[i] for i in rng.integers(0, 2, 64)]
     batch = _stack([model.processor.train_example(i, "Will it fall?", a) for i, a in zip(images, answers, strict=True)])
     optimizer = optax.adam(3e-3)
 
-    @jax.jit
+    @jit
     def train(params):
         def step(carry, _):
             params, state = carry
@@ -273,9 +282,8 @@ def test_learns_64_random_images_by_heart():
 
         return jax.lax.scan(step, (params, optimizer.init(params)), None, length=200)[1]
 
-    params = jax.jit(model.init)(jax.random.key(0))
     with jax.numpy_dtype_promotion("standard"):  # optax's adam mixes int and float
-        metrics = train(params)
+        metrics = train(fresh)
     assert metrics["accuracy"][-1] == 1.0
     assert metrics["loss"][-1] < 0.05
 

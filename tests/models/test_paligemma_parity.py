@@ -11,15 +11,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from parity import jit
 
 from vlmcog.checkpoints import big_vision
-from vlmcog.models.config import DecoderConfig, VisionConfig
+from vlmcog.models.config import VisionConfig
+from vlmcog.models.gemma import GemmaConfig
 from vlmcog.models.paligemma import PaliGemmaModule, PaliGemmaNetworks
 
 VOCABULARY = 64
 NETWORKS = PaliGemmaNetworks(
     VisionConfig(width=16, depth=2, mlp_dim=32, num_heads=2, patch_size=14),
-    DecoderConfig(width=32, depth=2, mlp_dim=64, num_heads=4, num_kv_heads=1, head_dim=16),
+    GemmaConfig(width=32, depth=2, mlp_dim=64, num_heads=4, num_kv_heads=1, head_dim=16),
 )
 
 
@@ -59,7 +61,7 @@ def _logits_of_image(module: PaliGemmaModule, image, text, mask_ar):
 
 def _apply(scan: bool, method, params, *args):
     module = PaliGemmaModule(NETWORKS, VOCABULARY, scan=scan)
-    return jax.jit(functools.partial(module.apply, method=method))({"params": params}, *args)
+    return jit(functools.partial(module.apply, method=method))({"params": params}, *args)
 
 
 def _close(got, wanted, *, relative: float = 0.0, absolute: float = 0.0):

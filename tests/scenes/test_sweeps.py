@@ -93,7 +93,8 @@ def test_fewer_distractors_are_among_more():
 
 def test_a_sweep_shows_in_the_picture():
     scene = dataclasses.replace(_scene("cubeworld"), drawn=())
-    for factor in ("light_elevation", "camera_azimuth", "texture", "backdrop", "hue", "saturation", "ambient"):
+    sensor = (factor for factor, touched in TOUCHES.items() if touched == {"sensor"})
+    for factor in ("light_elevation", "camera_azimuth", "texture", "backdrop", "hue", "saturation", "ambient", *sensor):
         levels = FACTORS[factor].levels
         one, other = render([vary(scene, factor, level) for level in (levels[0], levels[-1])], 32).astype(int)
         assert np.abs(one - other).max() > 20, factor

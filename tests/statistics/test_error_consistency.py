@@ -1,10 +1,12 @@
+import itertools
+
 import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from vlmcog.statistics import error_consistency, pairs
+from vlmcog.statistics import agreement, error_consistency, pairs
 
 
 def rows(rng, n_rows=6, n_items=30, holes=0.0):
@@ -99,6 +101,31 @@ def test_a_person_drawn_twice_is_not_compared_with_themselves():
     np.testing.assert_allclose(
         pairs.pair_mean(values, np.array([[1.0, 1, 1], [2, 1, 0], [3, 0, 0]])), [0.3, 0.2, np.nan]
     )
+
+
+def test_resamples_all_at_once_are_the_mean_over_pairs_one_by_one(monkeypatch):
+    """With holes, several options, people who always answer the same, and parts that don't come out even."""
+    rng = np.random.default_rng(0)
+    responses = rng.integers(3, size=(6, 11)).astype(float)
+    responses[rng.random(responses.shape) < 0.2] = np.nan
+    responses[2] = 1
+    people, items = (rng.multinomial(n, np.full(n, 1 / n), size=25).astype(float) for n in responses.shape)
+    monkeypatch.setattr(pairs, "_IN_CACHE", 40)
+    for some, all_rows in ((people, people), (np.ones((1, 6)), np.ones((25, 6)))):
+        expected = [_mean_over_pairs(responses, *drawn) for drawn in zip(all_rows, items, strict=True)]
+        np.testing.assert_allclose(pairs._mean_kappas(responses, some, items), expected)
+
+
+def _mean_over_pairs(responses, people, items):
+    kappas, weights = [], []
+    for first, second in itertools.combinations(range(len(responses)), 2):
+        rows = np.repeat(responses[[first, second]], items.astype(int), axis=1)
+        both = rows[:, ~np.isnan(rows).any(0)]
+        kappa = np.nan if both.shape[1] == 0 else float(agreement.cohen_kappa(*both))
+        if not np.isnan(kappa):
+            kappas.append(kappa)
+            weights.append(people[first] * people[second])
+    return np.average(kappas, weights=weights) if sum(weights) else np.nan
 
 
 def test_people_who_err_at_random_have_none():

@@ -13,11 +13,12 @@ from flax.traverse_util import flatten_dict
 
 from vlmcog import command_line
 from vlmcog.checkpoints import big_vision, hugging_face, pretrained, safetensors
-from vlmcog.checkpoints.manager import Checkpoints, restore_params
+from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.errors import UserError
 from vlmcog.models import registry
 from vlmcog.models.boundary import Params, VisionLanguageModel
 from vlmcog.models.config import DTYPES, ModelConfig
+from vlmcog.training import result
 from vlmcog.training import workdir as run
 from vlmcog.training.config import TrainConfig
 
@@ -109,7 +110,7 @@ def _read(arguments: argparse.Namespace) -> tuple[ModelConfig, Params]:
     source, dtype = arguments.source, arguments.dtype
     if (source / run.CHECKPOINTS).is_dir():
         config = run.read_config(source).model
-        params = restore_params(source, registry.build(config))
+        params = result.restore(source, registry.build(config))
         return config, jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), params)
     if source.suffix == ".npz":
         config = _config_of_npz(arguments)

@@ -1,8 +1,8 @@
 """Another appearance for a scene, drawn on the device from the same look: pure JAX on the renderer's arrays.
 
-The camera, the light and the seed of textures and noise are drawn from the look's ranges. The palette's colours change
-places among themselves, but for red, which questions name; they are jittered where nothing is red. The ground, the wall
-and the sensor are those of another scene, which are draws from the look as well. Bodies stay where they are.
+The camera, the light and the seed of textures are drawn from the look's ranges. The palette's colours change
+places among themselves, but for red, which questions name; they are jittered where nothing is red. The ground and the
+wall are those of another scene, which are draws from the look as well. Bodies stay where they are.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ def redress(
 
     Args:
       scene: the arrays of a scene (see `render.arrays`).
-      other: those of another of the same look, which gives its ground, wall and sensor.
+      other: those of another of the same look, which gives its ground and wall.
       names: the bodies' colours as indices into the palette, negative where they are to stay.
       keep_camera: whether the camera is to stay.
       look: what both are dressed in.

@@ -1,8 +1,10 @@
 """Attention for every network here, and the masks it takes.
 
-Letters: b batch, t queries, s keys, n query heads, k key-value heads, h head size, o options, a answer tokens.
+Letters: l layer, b batch, t queries, s keys, n query heads, k key-value heads, h head size, o options, a answer tokens.
 A mask is True where a query (row) may see a key (column).
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,24 @@ from jaxtyping import Array, Bool, Float, Int
 
 # Finite, so that a row that may see nothing stays a number.
 _MASKED = -1e30
+
+
+class KeysValues(NamedTuple):
+    """What layers remember of the tokens so far, a slot a token."""
+
+    keys: Float[Array, "*l b s k h"]
+    values: Float[Array, "*l b s k h"]
+
+    def grow(self, slots: int) -> "KeysValues":
+        """Adds empty slots at the end."""
+        return KeysValues(*(jnp.pad(x, [(0, 0)] * (x.ndim - 3) + [(0, slots), (0, 0), (0, 0)]) for x in self))
+
+    def write(
+        self, key: Float[Array, "b t k h"], value: Float[Array, "b t k h"], slot: Int[Array, ""] | int
+    ) -> "KeysValues":
+        """The memory of one layer with more tokens in its slots from `slot` on."""
+        new = zip(self, (key, value), strict=True)
+        return KeysValues(*(jax.lax.dynamic_update_slice_in_dim(old, x, slot, axis=1) for old, x in new))
 
 
 def attend(

@@ -1,13 +1,13 @@
 """CLIP (https://arxiv.org/abs/2103.00020): a class token, a causal text tower read at end-of-text, a learned scale."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vlmcog.models import dual_encoder, images, siglip, text_encoder
+from vlmcog.models import dual_encoder, image_encoder, images, text_encoder
 from vlmcog.models.config import Activation, ModelConfig, VisionConfig
 from vlmcog.models.dual_encoder import DualEncoder, DualNetworks, trainable
-from vlmcog.models.encoder import dense
-from vlmcog.models.hugging_face import Layout, Rule, expect_config, read_config
+from vlmcog.models.hugging_face import KEYS, Layout, Rule, dense, expect_config, read_config, sizes_from, sizes_to
+from vlmcog.models.image_encoder import BASE, LARGE
 from vlmcog.models.text_encoder import TextConfig
 from vlmcog.models.tokenizer import Tokenizer, open_tokenizer
 
@@ -15,12 +15,13 @@ HUGGING_FACE = ("clip",)
 _MARKERS = {"pad": "<|endoftext|>", "eos": "<|endoftext|>", "bos": "<|startoftext|>"}
 _EPSILON = 1e-5
 _ROWS = 49_408
+_TEXT = (512, 12, 2048, 8)
 _ACTIVATIONS: dict[str, Activation] = {"quick_gelu": "quick_gelu", "gelu": "gelu"}
 
 
 def _networks(
-    vision: tuple[int, int, int, int],
-    text: tuple[int, int, int, int],
+    vision: Sequence[int],
+    text: Sequence[int],
     *,
     patch_size: int,
     width: int,
@@ -29,11 +30,10 @@ def _networks(
     vocabulary_size: int = _ROWS,
 ) -> DualNetworks:
     """Towers of (width, depth, MLP width, heads)."""
-    names, common = ("width", "depth", "mlp_dim", "num_heads"), {"activation": activation, "epsilon": _EPSILON}
-    image: Any = dict(zip(names, vision, strict=True)) | common
-    words: Any = dict(zip(names, text, strict=True)) | common
+    common: Any = {"activation": activation, "epsilon": _EPSILON}
+    words = dict(zip(KEYS, text, strict=True)) | common
     return DualNetworks(
-        VisionConfig(patch_size=patch_size, patch_bias=False, class_token=True, pre_norm=True, **image),
+        image_encoder.vision(vision, patch_size, **image_encoder.CLIP, **common),
         TextConfig(length=length, causal=True, pool="eos", output_bias=False, **words),
         width,
         pool="class",
@@ -49,11 +49,11 @@ def _networks(
 SIZES = {
     "nano": _networks((32, 2, 64, 2), (32, 2, 64, 4), patch_size=8, width=16, length=40, vocabulary_size=0),
     "tiny": _networks((192, 4, 768, 4), (128, 2, 256, 4), patch_size=16, width=128, length=40, vocabulary_size=0),
-    "base-32": _networks((768, 12, 3072, 12), (512, 12, 2048, 8), patch_size=32, width=512),
-    "base-16": _networks((768, 12, 3072, 12), (512, 12, 2048, 8), patch_size=16, width=512),
-    "large-14": _networks((1024, 24, 4096, 16), (768, 12, 3072, 12), patch_size=14, width=768),
+    "base-32": _networks(BASE, _TEXT, patch_size=32, width=512),
+    "base-16": _networks(BASE, _TEXT, patch_size=16, width=512),
+    "large-14": _networks(LARGE, BASE, patch_size=14, width=768),
     # Trained by LAION, with the exact GELU.
-    "huge-14": _networks((1280, 32, 5120, 16), (1024, 24, 4096, 16), patch_size=14, width=1024, activation="gelu"),
+    "huge-14": _networks((1280, 32, 5120, 16), LARGE, patch_size=14, width=1024, activation="gelu"),
 }
 
 __all__ = ["HUGGING_FACE", "SIZES", "build", "networks_from", "trainable"]
@@ -83,21 +83,15 @@ def networks_from(config: Mapping[str, Any]) -> tuple[DualNetworks, int]:
     for part in (vision, text):
         expect_config(part, {"layer_norm_eps": _EPSILON})
     networks = _networks(
-        _tower(vision, (768, 12, 3072, 12)),
-        _tower(text, (512, 12, 2048, 8)),
+        list(sizes_from(vision, KEYS, *BASE).values()),
+        list(sizes_from(text, KEYS, *_TEXT).values()),
         patch_size=vision.get("patch_size", 32),
         width=config.get("projection_dim", 512),
         activation=activation,
         length=text.get("max_position_embeddings", 77),
         vocabulary_size=text.get("vocab_size", _ROWS),
     )
-    return networks, vision.get("image_size", siglip.IMAGE_SIZE)
-
-
-def _tower(config: Mapping[str, Any], default: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    keys = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads")
-    width, depth, mlp_dim, num_heads = (config.get(key, value) for key, value in zip(keys, default, strict=True))
-    return width, depth, mlp_dim, num_heads
+    return networks, vision.get("image_size", image_encoder.IMAGE_SIZE)
 
 
 def _hugging_face(networks: DualNetworks, image_size: int, tokenizer: Tokenizer) -> Layout:
@@ -113,7 +107,7 @@ def _hugging_face(networks: DualNetworks, image_size: int, tokenizer: Tokenizer)
     vision = {"model_type": "clip_vision_model", "patch_size": networks.vision.patch_size, "image_size": image_size}
     return Layout(
         rules=(
-            *siglip.hugging_face("img/", "vision_model.", networks.vision),
+            *image_encoder.hugging_face("img/", "vision_model.", networks.vision),
             *dense("img/head", "visual_projection", bias=False),
             *text_encoder.hugging_face("txt/", "text_model.", head="text_projection", head_bias=False),
             Rule("t", "logit_scale", " -> 1"),
@@ -131,10 +125,7 @@ def _hugging_face(networks: DualNetworks, image_size: int, tokenizer: Tokenizer)
 
 def _tower_config(tower: VisionConfig | TextConfig) -> dict[str, Any]:
     return {
-        "hidden_size": tower.width,
-        "num_hidden_layers": tower.depth,
-        "intermediate_size": tower.mlp_dim,
-        "num_attention_heads": tower.num_heads,
+        **sizes_to(tower, KEYS),
         "hidden_act": tower.activation,
         "layer_norm_eps": tower.epsilon,
     }

@@ -41,9 +41,9 @@ class VisionConfig(EncoderConfig):
     pre_norm: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class DecoderConfig:
-    """A Gemma decoder; `num_heads` query heads share `num_kv_heads` heads of keys and values.
+    """A decoder, whose `num_heads` query heads share `num_kv_heads` heads of keys and values.
 
     Attributes:
       width: of the hidden states.
@@ -52,16 +52,7 @@ class DecoderConfig:
       num_heads: query heads.
       num_kv_heads: heads of keys and values.
       head_dim: width of a head.
-      query_scalar: queries are divided by its square root; 0 stands for `head_dim`.
-      attention_cap: attention scores are squashed into ± this, by tanh; 0 leaves them.
-      logit_cap: the same for the logits.
-      post_norms: norms after attention and MLP too, as in Gemma 2 and 3.
-      qk_norms: norms of queries and keys, as in Gemma 3.
-      window: tokens that a token of a local layer sees, itself included; 0 where all layers are global.
-      pattern: every so-manieth layer is global, the others local.
       wavelength: of the slowest rotary frequency (its theta), in radians a token.
-      local_wavelength: the same for local layers.
-      stretch: positions of global layers are divided by it.
       tied: logits are read off by the embedding; otherwise by a matrix of their own.
     """
 
@@ -71,21 +62,8 @@ class DecoderConfig:
     num_heads: int
     num_kv_heads: int
     head_dim: int
-    query_scalar: float = 0.0
-    attention_cap: float = 0.0
-    logit_cap: float = 0.0
-    post_norms: bool = False
-    qk_norms: bool = False
-    window: int = 0
-    pattern: int = 1
     wavelength: float = 10_000.0
-    local_wavelength: float = 10_000.0
-    stretch: float = 1.0
     tied: bool = True
-
-    def is_local(self, layer: int) -> bool:
-        """Whether a layer sees its window alone."""
-        return self.window > 0 and (layer + 1) % self.pattern != 0
 
 
 class Networks(Protocol):
@@ -119,8 +97,6 @@ class ModelConfig:
       compute_dtype: dtype of activations; logits, softmax and loss are float32 in any case.
       scan: run the layers as one rolled loop: compiles faster, runs slower on CPU; the parameters are the same.
       remat: recompute activations in the backward pass: less memory, slower.
-      loss_by_token: read off the logits of one answer token at a time: the loss of a long answer takes the memory of
-        batch x vocabulary, not times the answer's length. For families that write.
 
     Raises:
       UserError: a value is unknown or two values can't go together.
@@ -140,7 +116,6 @@ class ModelConfig:
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     scan: bool = False
     remat: bool = False
-    loss_by_token: bool = False
 
     def __post_init__(self) -> None:
         _check_choice("family", self.family, registry.FAMILIES)

@@ -20,17 +20,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from vlmcog.errors import UserError
 from vlmcog.models.boundary import Batch, Metrics, Params
 from vlmcog.models.config import ModelConfig, VisionConfig
 from vlmcog.models.hugging_face import Layout
+from vlmcog.models.image_encoder import Pool, VisionTransformer
 from vlmcog.models.images import SIGLIP, ImageRecipe
-from vlmcog.models.layers import dtypes_of
+from vlmcog.models.layers import Network, computing, computing_as, dtypes_of
+from vlmcog.models.model import Model, on_device
 from vlmcog.models.processor import Example, Processor
-from vlmcog.models.siglip import Pool, VisionTransformer
 from vlmcog.models.text_encoder import TextConfig, TextTransformer
 from vlmcog.models.tokenizer import Tokenizer, check_rows
 
@@ -69,7 +69,7 @@ class DualNetworks:
         return self.vision.patch_size if self.vision.patch_size != 14 else 2
 
 
-class DualEncoderModule(nn.Module):
+class DualEncoderModule(Network):
     """The two towers, named as in big_vision; `t` is the logarithm of the logits' scale.
 
     With `n_readout` there is a linear read-out beside them, from the image alone to as many options.
@@ -79,19 +79,13 @@ class DualEncoderModule(nn.Module):
     vocabulary_size: int
     eos: int
     n_readout: int = 0
-    dropout: float = 0.0
-    dtype: DTypeLike = jnp.float32
-    param_dtype: DTypeLike = jnp.float32
-    scan: bool = False
-    remat: bool = False
 
     def setup(self) -> None:
         """Names the parts."""
         nets, constant = self.networks, nn.initializers.constant
-        common = {"dropout": self.dropout, "scan": self.scan, "remat": self.remat, **dtypes_of(self)}
         head = nets.width if nets.image_head else 0
-        self.img = VisionTransformer(nets.vision, head, output_bias=False, pool=nets.pool, **common)
-        self.txt = TextTransformer(nets.text, self.vocabulary_size, self.eos, nets.width, **common)
+        self.img = VisionTransformer(nets.vision, head, output_bias=False, pool=nets.pool, **computing(self))
+        self.txt = TextTransformer(nets.text, self.vocabulary_size, self.eos, nets.width, **computing(self))
         self.t = self.param("t", constant(np.log(10.0)), (1,), self.param_dtype)
         if nets.bias:
             self.b = self.param("b", constant(-10.0), (1,), self.param_dtype)
@@ -120,11 +114,6 @@ class DualEncoderModule(nn.Module):
     def read_out(self, image: Float[Array, "b d"], n_options: int) -> Float[Array, "b o"]:
         """The logit of each of the first options, from the image alone."""
         return self.readout(image)[:, :n_options].astype(jnp.float32)
-
-    def init_all(self, image, options):
-        """Touches every parameter."""
-        image = self.img(image)
-        return self.compare(image, options), self.read_out(image, 1) if self.n_readout else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,26 +182,19 @@ class SentenceProcessor(Processor):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class DualEncoder:
+class DualEncoder(Model):
     """A dual encoder behind the boundary of `VisionLanguageModel`, which documents the methods."""
 
-    name: str
-    config: ModelConfig
     module: DualEncoderModule
-    processor: SentenceProcessor
-    hugging_face: Layout
 
-    def init(self, rng: PRNGKeyArray) -> Params:
-        """Fresh parameters."""
-        blank = self.processor.blank_example()
-        image, options = (jnp.asarray(blank[key])[None] for key in ("image", "options"))
-        # The rolled loop makes the same parameters and compiles in a fraction of the time.
-        module = self.module.clone(scan=True)
-        return dict(module.init(rng, image, options, method="init_all")["params"])
+    @staticmethod
+    def _touch(module: DualEncoderModule, batch: dict[str, Array]) -> Any:
+        image = module.encode_image(batch["image"])
+        return module.compare(image, batch["options"]), module.read_out(image, 1) if module.n_readout else None
 
     def loss(self, params: Params, batch: Batch, rng: PRNGKeyArray | None = None) -> tuple[Float[Array, ""], Metrics]:
         """Loss = -mean over the batch of the right option's score, as `score` defines it, in nats an answer."""
-        batch = _on_device(batch)
+        batch = on_device(batch)
         scores = self._score(params, batch, self._encode(params, batch, rng), rng)
         right = jnp.take_along_axis(scores, batch["answer"][:, None], axis=1, mode="clip")[:, 0]
         accuracy = (jnp.argmax(scores, axis=-1) == batch["answer"]).astype(jnp.float32).mean()
@@ -221,7 +203,7 @@ class DualEncoder:
 
     def prefill(self, params: Params, prefix: Batch) -> Float[Array, "b d"]:
         """The images' vectors."""
-        return self._encode(params, _on_device(prefix), None)
+        return self._encode(params, on_device(prefix), None)
 
     def score(self, params: Params, batch: Batch) -> Float[Array, "b o"]:
         """Log-probability of each option, by the objective that the model is trained with.
@@ -230,7 +212,7 @@ class DualEncoder:
         sigmoid           log of sigmoid(logit) * product over the other options of (1 - sigmoid(logit)): this option
                           matches the image, and no other does. Renormalised over the options it is their softmax, too.
         """
-        batch = _on_device(batch)
+        batch = on_device(batch)
         return self._score(params, batch, self.prefill(params, batch), None)
 
     def generate(
@@ -261,10 +243,6 @@ class DualEncoder:
         else:
             logits = self._apply("compare", params, image, options, rng=rng)
         return log_likelihood(logits, real, independent=self.config.objective == "sigmoid")
-
-    def _apply(self, method: str, params: Params, *args, rng: PRNGKeyArray | None = None) -> Any:
-        rngs = None if rng is None else {"dropout": rng}
-        return self.module.apply({"params": params}, *args, method=method, rngs=rngs)
 
 
 def log_likelihood(logits: Float[Array, "b o"], real: Bool[Array, "b o"], *, independent: bool) -> Float[Array, "b o"]:
@@ -299,11 +277,7 @@ def build(config: ModelConfig, networks: DualNetworks, layout: Layout, tokenizer
         vocabulary_size=rows,
         eos=tokenizer.eos,
         n_readout=config.max_options if config.objective == "linear" else 0,
-        dropout=config.dropout,
-        dtype=jnp.dtype(config.compute_dtype),
-        param_dtype=jnp.dtype(config.parameter_dtype),
-        scan=config.scan,
-        remat=config.remat,
+        **computing_as(config),
     )
     processor = SentenceProcessor(
         tokenizer,
@@ -314,7 +288,7 @@ def build(config: ModelConfig, networks: DualNetworks, layout: Layout, tokenizer
         networks=networks,
         max_options=config.max_options,
     )
-    return DualEncoder(f"{config.family}-{config.size}", config, module, processor, layout)
+    return DualEncoder(config, module, processor, layout)
 
 
 def _unit(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
@@ -330,7 +304,3 @@ def _clean(text: str, how: Literal["none", "lower", "canonical"]) -> str:
     if how == "lower":
         return text
     return " ".join(text.translate(str.maketrans("", "", string.punctuation)).split())
-
-
-def _on_device(batch: Batch) -> dict[str, Array]:
-    return {key: jnp.asarray(value) for key, value in batch.items()}

@@ -12,8 +12,8 @@ from jaxtyping import Array, Bool, Float
 
 from vlmcog.models.attention import attend
 from vlmcog.models.config import Activation, EncoderConfig
-from vlmcog.models.hugging_face import Rule, within
-from vlmcog.models.layers import dtypes_of, split_batch, stack_layers
+from vlmcog.models.hugging_face import Rule, dense, heads, joined_heads, norm, within
+from vlmcog.models.layers import Network, dropout, dtypes_of, stack_layers
 from vlmcog.models.norms import LayerNorm
 from vlmcog.models.products import DENSE
 
@@ -29,7 +29,7 @@ ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
 }
 
 
-class Encoder(nn.Module):
+class Encoder(Network):
     """The blocks, and the norm after them.
 
     Without `final_norm` the tokens leave as they come from the last block; the norm, which public checkpoints hold all
@@ -37,11 +37,6 @@ class Encoder(nn.Module):
     """
 
     config: EncoderConfig
-    dropout: float = 0.0
-    scan: bool = False
-    remat: bool = False
-    dtype: DTypeLike = jnp.float32
-    param_dtype: DTypeLike = jnp.float32
     final_norm: bool = True
 
     @nn.compact
@@ -63,8 +58,7 @@ class _EncoderBlock(nn.Module):
     @nn.compact
     def __call__(self, x, _, mask):
         config, dtypes = self.config, dtypes_of(self)
-        drop = nn.Dropout(self.dropout, deterministic=not self.has_rng("dropout"))
-        x = split_batch(x)
+        drop = dropout(self)
         y = LayerNorm(config.epsilon, **dtypes, name="LayerNorm_0")(x)
         y = MultiHeadAttention(config.num_heads, **dtypes, name="MultiHeadDotProductAttention_0")(y, y, mask)
         x = x + drop(y)
@@ -121,34 +115,12 @@ def hugging_face(path: str, name: str) -> list[Rule]:
       path: before our paths, such as `img/Transformer/encoderblock/`.
       name: before their names, such as `vision_model.encoder.layers.{layer}.`.
     """
-    attention = [
-        rule
-        for ours, theirs in (("query", "q_proj"), ("key", "k_proj"), ("value", "v_proj"))
-        for rule in (
-            Rule(f"MultiHeadDotProductAttention_0/{ours}/kernel", f"self_attn.{theirs}.weight", "(n h) d -> d n h"),
-            Rule(f"MultiHeadDotProductAttention_0/{ours}/bias", f"self_attn.{theirs}.bias", "(n h) -> n h"),
-        )
-    ]
     rules = [
         *norm("LayerNorm_0", "layer_norm1"),
-        *attention,
-        Rule("MultiHeadDotProductAttention_0/out/kernel", "self_attn.out_proj.weight", "d (n h) -> n h d"),
-        Rule("MultiHeadDotProductAttention_0/out/bias", "self_attn.out_proj.bias"),
+        *heads("MultiHeadDotProductAttention_0/", "self_attn."),
+        *joined_heads("MultiHeadDotProductAttention_0/out", "self_attn.out_proj"),
         *norm("LayerNorm_1", "layer_norm2"),
         *dense("MlpBlock_0/Dense_0", "mlp.fc1"),
         *dense("MlpBlock_0/Dense_1", "mlp.fc2"),
     ]
     return within(rules, path, name)
-
-
-def dense(path: str, name: str, *, bias: bool = True) -> list[Rule]:
-    """The rules of a dense layer."""
-    return [
-        Rule(f"{path}/kernel", f"{name}.weight", "f d -> d f"),
-        *[Rule(f"{path}/bias", f"{name}.bias")][: int(bias)],
-    ]
-
-
-def norm(path: str, name: str) -> list[Rule]:
-    """The rules of a LayerNorm."""
-    return [Rule(f"{path}/scale", f"{name}.weight"), Rule(f"{path}/bias", f"{name}.bias")]

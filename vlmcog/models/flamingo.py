@@ -19,20 +19,30 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from vlmcog.errors import UserError
-from vlmcog.models import images, llama, resampler, siglip
-from vlmcog.models.attention import attend, prefix_lm_mask
+from vlmcog.models import image_encoder, images, llama, resampler
+from vlmcog.models.attention import KeysValues, attend, positions_of, prefix_lm_mask
 from vlmcog.models.config import ModelConfig, VisionConfig
-from vlmcog.models.gemma import KeysValues
 from vlmcog.models.generative import GenerativeModel, Reading
-from vlmcog.models.hugging_face import Layout, Rule, expect_config, within
-from vlmcog.models.layers import dtypes_of, stack_layers
+from vlmcog.models.hugging_face import (
+    KEYS,
+    Layout,
+    Rule,
+    expect_config,
+    gated_mlp,
+    heads,
+    joined_heads,
+    sizes_from,
+    sizes_to,
+    within,
+)
+from vlmcog.models.image_encoder import VisionTransformer, vision
+from vlmcog.models.layers import Network, computing, computing_as, dropout, dtypes_of, stack_layers
 from vlmcog.models.llama import GatedMlp, LlamaBlock, LlamaConfig
 from vlmcog.models.norms import RMSNorm
 from vlmcog.models.processor import Example, Processor
 from vlmcog.models.products import DENSE
 from vlmcog.models.resampler import Resampler, ResamplerConfig
 from vlmcog.models.rope import frequencies
-from vlmcog.models.siglip import VisionTransformer
 from vlmcog.models.tokenizer import Tokenizer, check_rows, open_tokenizer
 
 N_EXTRA = 2  # tokens of its own: a mark around images, and the image's placeholder
@@ -66,24 +76,19 @@ class FlamingoNetworks:
         return self.vision.patch_size
 
 
-_VISION: dict[str, Any] = {
-    "activation": "gelu",
-    "epsilon": 1e-5,
-    "patch_bias": False,
-    "class_token": True,
-    "pre_norm": True,
-}
-_HUGE = VisionConfig(width=1280, depth=32, mlp_dim=5120, num_heads=16, patch_size=14, **_VISION)
+_VISION = image_encoder.CLIP | {"activation": "gelu", "epsilon": 1e-5}
+_VISION_KEYS = KEYS | {"width": "embed_dim", "patch_size": "patch_size"}
+_HUGE = vision((1280, 32, 5120, 16), 14, **_VISION)
 _RESAMPLER = ResamplerConfig(depth=6, num_latents=64, num_heads=16, head_dim=96)
 SIZES = {
     "nano": FlamingoNetworks(
-        VisionConfig(width=32, depth=2, mlp_dim=64, num_heads=2, patch_size=8, **_VISION),
+        vision((32, 2, 64, 2), 8, **_VISION),
         ResamplerConfig(depth=1, num_latents=4, num_heads=2, head_dim=8),
         LlamaConfig(width=32, depth=2, mlp_dim=64, num_heads=2, num_kv_heads=2, head_dim=16),
         interval=1,
     ),
     "tiny": FlamingoNetworks(
-        VisionConfig(width=192, depth=4, mlp_dim=768, num_heads=4, patch_size=16, **_VISION),
+        vision((192, 4, 768, 4), 16, **_VISION),
         ResamplerConfig(depth=2, num_latents=16, num_heads=4, head_dim=48),
         LlamaConfig(width=128, depth=4, mlp_dim=256, num_heads=4, num_kv_heads=4, head_dim=32),
         interval=2,
@@ -106,16 +111,11 @@ def trainable(config: ModelConfig) -> tuple[tuple[str, bool], ...]:
     return ((r"(resampler|groups/cross|extra_embedder|extra_head)/.*", True), (".*", False))
 
 
-class FlamingoModule(nn.Module):
+class FlamingoModule(Network):
     """The networks joined."""
 
     networks: FlamingoNetworks
     vocabulary_size: int
-    dropout: float = 0.0
-    dtype: DTypeLike = jnp.float32
-    param_dtype: DTypeLike = jnp.float32
-    scan: bool = False
-    remat: bool = False
 
     def setup(self) -> None:
         """Names the parts."""
@@ -123,7 +123,7 @@ class FlamingoModule(nn.Module):
         run = {"scan": self.scan, "remat": self.remat}
         n_groups, width = nets.decoder.depth // nets.interval, nets.decoder.width
         groups = stack_layers(_Group, depth=n_groups, **run, n_broadcast=5)
-        self.img = VisionTransformer(nets.vision, 0, self.dropout, **run, **dtypes, final_norm=False)
+        self.img = VisionTransformer(nets.vision, 0, final_norm=False, **computing(self))
         self.resampler = Resampler(nets.resampler, **run, **dtypes)
         self.embedder = nn.Embed(self.vocabulary_size, width, **dtypes)
         self.extra_embedder = nn.Embed(N_EXTRA, width, **dtypes)
@@ -137,9 +137,8 @@ class FlamingoModule(nn.Module):
         text, valid = batch["text"], batch["mask_input"]
         latents = self._look(batch["image"])
         place = latest_image(text == self.vocabulary_size + 1, valid)
-        positions = jnp.maximum(jnp.cumsum(valid, axis=-1) - 1, 0)
         mask = prefix_lm_mask(jnp.ones_like(text), valid)
-        hidden, keys_values = self._run(text, positions, mask, latents, place, None, 0)
+        hidden, keys_values = self._run(text, positions_of(valid), mask, latents, place, None, 0)
         return Reading(hidden, Past(keys_values, latents, place.max(axis=-1)), valid, valid.sum(axis=-1))
 
     def extend(
@@ -231,7 +230,7 @@ class _GatedBlock(nn.Module):
     @nn.compact
     def __call__(self, x, latents, seen):
         decoder, dtypes = self.networks.decoder, dtypes_of(self)
-        drop = nn.Dropout(self.dropout, deterministic=not self.has_rng("dropout"))
+        drop = dropout(self)
         y = RMSNorm(decoder.epsilon, plus_one=False, **dtypes, name="attention_norm")(x)
         y = _CrossAttention(self.networks, **dtypes, name="attention")(y, latents, seen)
         y = jnp.where(seen.any(axis=-1)[..., None], drop(y), jnp.zeros_like(y))
@@ -254,9 +253,9 @@ class _CrossAttention(nn.Module):
     def __call__(self, x, latents, seen):
         decoder, dtypes = self.networks.decoder, dtypes_of(self)
         common = {"use_bias": False, **DENSE, **dtypes}
-        heads = (decoder.num_heads, decoder.head_dim)
-        query = nn.DenseGeneral(heads, **common, name="query")(x)
-        key, value = (nn.DenseGeneral(heads, **common, name=name)(latents) for name in ("key", "value"))
+        split = (decoder.num_heads, decoder.head_dim)
+        query = nn.DenseGeneral(split, **common, name="query")(x)
+        key, value = (nn.DenseGeneral(split, **common, name=name)(latents) for name in ("key", "value"))
         if self.networks.qk_norms:
             query = RMSNorm(decoder.epsilon, plus_one=False, **dtypes, name="query_norm")(query)
             key = RMSNorm(decoder.epsilon, plus_one=False, **dtypes, name="key_norm")(key)
@@ -320,11 +319,7 @@ def build(config: ModelConfig, networks: FlamingoNetworks) -> GenerativeModel:
     module = FlamingoModule(
         networks=networks,
         vocabulary_size=rows,
-        dropout=config.dropout,
-        dtype=jnp.dtype(config.compute_dtype),
-        param_dtype=jnp.dtype(config.parameter_dtype),
-        scan=config.scan,
-        remat=config.remat,
+        **computing_as(config),
     )
     processor = FlamingoProcessor(
         tokenizer,
@@ -336,7 +331,7 @@ def build(config: ModelConfig, networks: FlamingoNetworks) -> GenerativeModel:
         marks=(rows, rows + 1),
     )
     layout = _hugging_face(dataclasses.replace(networks, vocabulary_size=rows), config.image_size, tokenizer)
-    return GenerativeModel(f"{config.family}-{config.size}", config, module, processor, layout)
+    return GenerativeModel(config, module, processor, layout)
 
 
 def networks_from(config: Mapping[str, Any]) -> tuple[FlamingoNetworks, int]:
@@ -347,21 +342,17 @@ def networks_from(config: Mapping[str, Any]) -> tuple[FlamingoNetworks, int]:
     """
     built = {"additional_vocab_size": N_EXTRA, "hidden_act": "silu", "tie_word_embeddings": False}
     expect_config(config, built | {"use_resampler": True, "vision_config.hidden_act": "gelu"})
-    vision, perceiver = config.get("vision_config") or {}, config.get("perceiver_config") or {}
-    heads, width = config.get("num_attention_heads", 32), config.get("hidden_size", 4096)
-    ropes = config.get("rope_parameters") or {}
+    tower, perceiver = config.get("vision_config") or {}, config.get("perceiver_config") or {}
+    sizes, ropes = sizes_from(config, KEYS, 4096, 32, 11_008, 32), config.get("rope_parameters") or {}
     decoder = LlamaConfig(
-        width=width,
-        depth=config.get("num_hidden_layers", 32),
-        mlp_dim=config.get("intermediate_size", 11_008),
-        num_heads=heads,
-        num_kv_heads=heads,
-        head_dim=width // heads,
+        **sizes,
+        num_kv_heads=sizes["num_heads"],
+        head_dim=sizes["width"] // sizes["num_heads"],
         wavelength=ropes.get("rope_theta", 10_000.0),
         epsilon=config.get("rms_norm_eps", 1e-6),
     )
     networks = FlamingoNetworks(
-        _vision_from(vision),
+        _vision_from(tower),
         ResamplerConfig(
             depth=perceiver.get("resampler_depth", 6),
             num_latents=perceiver.get("resampler_n_latents", 64),
@@ -380,22 +371,16 @@ def networks_from(config: Mapping[str, Any]) -> tuple[FlamingoNetworks, int]:
             f"config.json: num_hidden_layers {decoder.depth} is no multiple of cross_layer_interval "
             f"{networks.interval}, which vlmcog doesn't build"
         )
-    return networks, vision.get("image_size", siglip.IMAGE_SIZE)
+    return networks, tower.get("image_size", image_encoder.IMAGE_SIZE)
 
 
 def _vision_from(config: Mapping[str, Any]) -> VisionConfig:
-    return VisionConfig(
-        width=config.get("embed_dim", config.get("hidden_size", 768)),
-        depth=config.get("num_hidden_layers", 32),
-        mlp_dim=config.get("intermediate_size", 5120),
-        num_heads=config.get("num_attention_heads", 16),
-        patch_size=config.get("patch_size", 14),
-        **(_VISION | {"epsilon": config.get("layer_norm_eps", 1e-5)}),
-    )
+    sizes = sizes_from(config, _VISION_KEYS, config.get("hidden_size", 768), 32, 5120, 16, 14)
+    return VisionConfig(**sizes, **(_VISION | {"epsilon": config.get("layer_norm_eps", 1e-5)}))
 
 
 def _hugging_face(networks: FlamingoNetworks, image_size: int, tokenizer: Tokenizer) -> Layout:
-    vision, decoder, perceiver = networks.vision, networks.decoder, networks.resampler
+    decoder, perceiver = networks.decoder, networks.resampler
     blocks = [
         dataclasses.replace(rule, stride=networks.interval, offset=index)
         for index in range(networks.interval)
@@ -403,7 +388,7 @@ def _hugging_face(networks: FlamingoNetworks, image_size: int, tokenizer: Tokeni
     ]
     return Layout(
         rules=(
-            *siglip.hugging_face("img/", "model.vision_model.", vision),
+            *image_encoder.hugging_face("img/", "model.vision_model.", networks.vision),
             *resampler.hugging_face(perceiver, "resampler/", "model.perceiver_resampler."),
             Rule("embedder/embedding", "model.embed_tokens.weight"),
             Rule("extra_embedder/embedding", "model.embed_tokens.additional_embedding.weight"),
@@ -418,10 +403,7 @@ def _hugging_face(networks: FlamingoNetworks, image_size: int, tokenizer: Tokeni
             "model_type": "idefics",
             "vocab_size": networks.vocabulary_size,
             "additional_vocab_size": N_EXTRA,
-            "hidden_size": decoder.width,
-            "intermediate_size": decoder.mlp_dim,
-            "num_hidden_layers": decoder.depth,
-            "num_attention_heads": decoder.num_heads,
+            **sizes_to(decoder, KEYS),
             "hidden_act": "silu",
             "rms_norm_eps": decoder.epsilon,
             "rope_parameters": {"rope_theta": decoder.wavelength, "rope_type": "default"},
@@ -435,14 +417,10 @@ def _hugging_face(networks: FlamingoNetworks, image_size: int, tokenizer: Tokeni
             "pad_token_id": tokenizer.pad,
             "vision_config": {
                 "model_type": "idefics_vision",
-                "embed_dim": vision.width,
-                "num_hidden_layers": vision.depth,
-                "intermediate_size": vision.mlp_dim,
-                "num_attention_heads": vision.num_heads,
-                "patch_size": vision.patch_size,
+                **sizes_to(networks.vision, _VISION_KEYS),
                 "image_size": image_size,
                 "hidden_act": "gelu",
-                "layer_norm_eps": vision.epsilon,
+                "layer_norm_eps": networks.vision.epsilon,
             },
             "perceiver_config": {
                 "model_type": "idefics_perciever",  # spelt so
@@ -459,10 +437,7 @@ def _hugging_face(networks: FlamingoNetworks, image_size: int, tokenizer: Tokeni
 
 
 def _gated_rules(networks: FlamingoNetworks, path: str, name: str) -> list[Rule]:
-    attention = [
-        *(Rule(f"{part}/kernel", f"{part[0]}_proj.weight", "(n h) d -> d n h") for part in ("query", "key", "value")),
-        Rule("out/kernel", "o_proj.weight", "d (n h) -> n h d"),
-    ]
+    attention = [*heads("", "", bias=False), *joined_heads("out", "o_proj", bias=False)]
     if networks.qk_norms:
         attention += [Rule("query_norm/scale", "q_layer_norm.weight"), Rule("key_norm/scale", "k_layer_norm.weight")]
     rules = [
@@ -470,7 +445,7 @@ def _gated_rules(networks: FlamingoNetworks, path: str, name: str) -> list[Rule]
         *within(attention, "attention/", "cross_attn."),
         Rule("attention_gate", "alpha_cross_attn"),
         Rule("mlp_norm/scale", "post_attention_layernorm.weight"),
-        *(Rule(f"mlp/{part}/kernel", f"mlp.{part}_proj.weight", "f d -> d f") for part in ("gate", "up", "down")),
+        *gated_mlp("mlp/", "mlp.", bias=False),
         Rule("mlp_gate", "alpha_dense"),
     ]
     return within(rules, path, name)

@@ -1,6 +1,6 @@
 """The Gemma decoder, with big_vision's parameter names.
 
-`DecoderConfig` says which: the first (https://arxiv.org/abs/2403.08295), the second (https://arxiv.org/abs/2408.00118:
+`GemmaConfig` says which: the first (https://arxiv.org/abs/2403.08295), the second (https://arxiv.org/abs/2408.00118:
 soft caps, local layers, norms on both sides of a block) or the third (https://arxiv.org/abs/2503.19786: norms of
 queries and keys, five local layers to a global one, whose rotation is slower).
 
@@ -8,6 +8,7 @@ Letters: l layer, b batch, t queries, s keys, n query heads, k key-value heads, 
 v vocabulary.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -17,25 +18,76 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
-from vlmcog.models.attention import attend, soft_cap, window_mask
+from vlmcog.models.attention import KeysValues, attend, soft_cap, window_mask
 from vlmcog.models.config import DecoderConfig
-from vlmcog.models.hugging_face import Rule, expect_config, within
-from vlmcog.models.layers import dtypes_of, split_batch, stack_layers
+from vlmcog.models.hugging_face import DECODER_KEYS, Rule, expect_config, sizes_to, within
+from vlmcog.models.layers import Network, dropout, dtypes_of, stack_layers
 from vlmcog.models.norms import RMSNorm
 from vlmcog.models.products import product
+from vlmcog.models.rope import frequencies, rotate
 
 _EPSILON = 1e-6
+_KEYS = {**DECODER_KEYS, "head_dim": "head_dim"}
 
 
-class KeysValues(NamedTuple):
-    """What the layers remember of the tokens so far."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GemmaConfig(DecoderConfig):
+    """A Gemma decoder.
 
-    keys: Float[Array, "l b s k h"]
-    values: Float[Array, "l b s k h"]
+    Attributes:
+      query_scalar: queries are divided by its square root; 0 stands for `head_dim`.
+      attention_cap: attention scores are squashed into ± this, by tanh; 0 leaves them.
+      logit_cap: the same for the logits.
+      post_norms: norms after attention and MLP too, as in Gemma 2 and 3.
+      qk_norms: norms of queries and keys, as in Gemma 3.
+      window: tokens that a token of a local layer sees, itself included; 0 where all layers are global.
+      pattern: every so-manieth layer is global, the others local.
+      local_wavelength: the `wavelength` of local layers.
+      stretch: positions of global layers are divided by it.
+    """
 
-    def grow(self, slots: int) -> "KeysValues":
-        """Adds empty slots at the end."""
-        return KeysValues(*(jnp.pad(x, ((0, 0), (0, 0), (0, slots), (0, 0), (0, 0))) for x in self))
+    query_scalar: float = 0.0
+    attention_cap: float = 0.0
+    logit_cap: float = 0.0
+    post_norms: bool = False
+    qk_norms: bool = False
+    window: int = 0
+    pattern: int = 1
+    local_wavelength: float = 10_000.0
+    stretch: float = 1.0
+
+    def is_local(self, layer: int) -> bool:
+        """Whether a layer sees its window alone."""
+        return self.window > 0 and (layer + 1) % self.pattern != 0
+
+
+def _sized(width: int, depth: int, mlp_dim: int, num_heads: int, num_kv_heads: int, head_dim: int, **more: Any):
+    sizes = dict(zip(_KEYS, (width, depth, mlp_dim, num_heads, num_kv_heads, head_dim), strict=True))
+    return GemmaConfig(**sizes, **more)
+
+
+_SECOND: dict[str, Any] = {"attention_cap": 50.0, "logit_cap": 30.0, "post_norms": True, "window": 4096, "pattern": 2}
+_THIRD: dict[str, Any] = {
+    "post_norms": True,
+    "qk_norms": True,
+    "window": 1024,
+    "pattern": 6,
+    "wavelength": 1_000_000.0,
+    "stretch": 8.0,
+}
+SIZES = {
+    "nano": _sized(32, 2, 64, 2, 1, 16),
+    "tiny": _sized(128, 2, 256, 4, 1, 32),
+    "2b": _sized(2048, 18, 16_384, 8, 1, 256),
+    "2-nano": _sized(32, 2, 64, 4, 2, 16, **(_SECOND | {"window": 8})),
+    "2-2b": _sized(2304, 26, 9216, 8, 4, 256, **_SECOND),
+    "2-9b": _sized(3584, 42, 14_336, 16, 8, 256, **_SECOND),
+    "2-27b": _sized(4608, 46, 36_864, 32, 16, 128, **_SECOND, query_scalar=4608 / 32),
+    "3-nano": _sized(32, 3, 64, 4, 2, 16, **(_THIRD | {"window": 8, "pattern": 3})),
+    "3-4b": _sized(2560, 34, 10_240, 8, 4, 256, **_THIRD),
+    "3-12b": _sized(3840, 48, 15_360, 16, 8, 256, **_THIRD),
+    "3-27b": _sized(5376, 62, 21_504, 32, 16, 128, **_THIRD, query_scalar=5376 / 32),
+}
 
 
 class Past(NamedTuple):
@@ -63,16 +115,11 @@ class _Kind(NamedTuple):
     frequencies: Float[Array, "*l half"]
 
 
-class Gemma(nn.Module):
+class Gemma(Network):
     """Embeddings in, hidden states out; `logits` reads them where they are needed."""
 
-    config: DecoderConfig
+    config: GemmaConfig
     vocabulary_size: int
-    dropout: float = 0.0
-    dtype: DTypeLike = jnp.float32
-    param_dtype: DTypeLike = jnp.float32
-    scan: bool = False
-    remat: bool = False
 
     def setup(self) -> None:
         """Names the parts as big_vision does."""
@@ -145,7 +192,7 @@ class _Embedder(nn.Module):
 
 
 class _Block(nn.Module):
-    config: DecoderConfig
+    config: GemmaConfig
     dropout: float
     dtype: DTypeLike
     param_dtype: DTypeLike
@@ -154,8 +201,7 @@ class _Block(nn.Module):
     def __call__(self, x, own, positions, masks, slot):
         kind, past = own
         dtypes = dtypes_of(self)
-        drop = nn.Dropout(self.dropout, deterministic=not self.has_rng("dropout"))
-        x = split_batch(x)
+        drop = dropout(self)
         y = RMSNorm(**dtypes, name="pre_attention_norm")(x)
         y, keys_values = _Attention(self.config, **dtypes, name="attn")(y, kind, past, positions, masks, slot)
         if self.config.post_norms:
@@ -169,7 +215,7 @@ class _Block(nn.Module):
 
 
 class _Attention(nn.Module):
-    config: DecoderConfig
+    config: GemmaConfig
     dtype: DTypeLike
     param_dtype: DTypeLike
 
@@ -185,16 +231,15 @@ class _Attention(nn.Module):
         key, value = (product(x, key_value[i], over=(1,)) for i in range(2))
         if config.qk_norms:
             query, key = RMSNorm(**dtypes, name="query_norm")(query), RMSNorm(**dtypes, name="key_norm")(key)
-        query, key = (_rope(y, positions, kind.frequencies) for y in (query, key))
-        if past is not None:
-            key = jax.lax.dynamic_update_slice_in_dim(past.keys, key, slot, axis=1)
-            value = jax.lax.dynamic_update_slice_in_dim(past.values, value, slot, axis=1)
+        angles = positions[..., None].astype(jnp.float32) * kind.frequencies[None, None]
+        query, key = rotate(query, angles), rotate(key, angles)
+        seen = KeysValues(key, value) if past is None else past.write(key, value, slot)
         scale = (config.query_scalar or h) ** -0.5
         mask = masks.everywhere
         if masks.nearby is not None:
             mask = jnp.where(kind.is_local, masks.nearby, mask)
-        y = attend(query, key, value, mask, scale=scale, cap=config.attention_cap)
-        return product(y, out, over=(0, 1)), KeysValues(key, value)
+        y = attend(query, *seen, mask, scale=scale, cap=config.attention_cap)
+        return product(y, out, over=(0, 1)), seen
 
 
 class _FeedForward(nn.Module):
@@ -228,25 +273,14 @@ def _fan_in(in_axes: tuple[int, ...], n_axes: int) -> nn.initializers.Initialize
     return nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal", in_axes, out_axes)
 
 
-def _kinds(config: DecoderConfig) -> _Kind:
+def _kinds(config: GemmaConfig) -> _Kind:
     half = config.head_dim // 2
-    exponents = jnp.arange(half, dtype=jnp.float32) / half
-    near, far = config.local_wavelength**-exponents, config.wavelength**-exponents / config.stretch
+    near, far = frequencies(half, config.local_wavelength), frequencies(half, config.wavelength) / config.stretch
     local = [config.is_local(layer) for layer in range(config.depth)]
     return _Kind(jnp.array(local), jnp.stack([near if is_local else far for is_local in local]))
 
 
-def _rope(
-    x: Float[Array, "b t n h"], positions: Int[Array, "b t"], frequencies: Float[Array, " half"]
-) -> Float[Array, "b t n h"]:
-    """Rotates the first half of each head against the second by the token's position, in float32."""
-    angle = positions[..., None, None].astype(jnp.float32) * frequencies[None, None, None, :]
-    sin, cos = jnp.sin(angle), jnp.cos(angle)
-    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x.dtype)
-
-
-def hugging_face(config: DecoderConfig, path: str, name: str, *, head: str, rows: int) -> list[Rule]:
+def hugging_face(config: GemmaConfig, path: str, name: str, *, head: str, rows: int) -> list[Rule]:
     """The rules of a decoder's parameters.
 
     Args:
@@ -288,7 +322,7 @@ def hugging_face(config: DecoderConfig, path: str, name: str, *, head: str, rows
 
 
 # What a `config.json` means by leaving a key out.
-_FIRST = {
+_OF_FIRST = {
     "hidden_size": 3072,
     "intermediate_size": 24_576,
     "num_hidden_layers": 28,
@@ -298,7 +332,7 @@ _FIRST = {
     "rope_theta": 10_000.0,
     "tie_word_embeddings": True,
 }
-_SECOND = {
+_OF_SECOND = {
     "hidden_size": 2304,
     "intermediate_size": 9216,
     "num_hidden_layers": 26,
@@ -311,14 +345,14 @@ _SECOND = {
     "tie_word_embeddings": True,
 }
 _DEFAULTS = {
-    "gemma": _FIRST,
-    "gemma2": _SECOND | {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0},
-    "gemma3_text": _SECOND | {"rope_theta": 1_000_000.0, "rope_local_base_freq": 10_000.0},
+    "gemma": _OF_FIRST,
+    "gemma2": _OF_SECOND | {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0},
+    "gemma3_text": _OF_SECOND | {"rope_theta": 1_000_000.0, "rope_local_base_freq": 10_000.0},
 }
 _PATTERNS = {"gemma": 1, "gemma2": 2, "gemma3_text": 6}
 
 
-def config_from(config: Mapping[str, Any]) -> DecoderConfig:
+def config_from(config: Mapping[str, Any]) -> GemmaConfig:
     """Returns the decoder that the `text_config` of a `config.json` describes.
 
     Raises:
@@ -332,13 +366,8 @@ def config_from(config: Mapping[str, Any]) -> DecoderConfig:
     expect_config(config, {"rms_norm_eps": _EPSILON, "attention_bias": False, **activation})
     values = _DEFAULTS[kind] | {key: value for key, value in config.items() if value is not None} | _ropes(config)
     pattern = values.get("sliding_window_pattern", values.get("_sliding_window_pattern", _PATTERNS[kind]))
-    made = DecoderConfig(
-        width=values["hidden_size"],
-        depth=values["num_hidden_layers"],
-        mlp_dim=values["intermediate_size"],
-        num_heads=values["num_attention_heads"],
-        num_kv_heads=values["num_key_value_heads"],
-        head_dim=values["head_dim"],
+    made = GemmaConfig(
+        **{ours: values[theirs] for ours, theirs in _KEYS.items()},
         query_scalar=values.get("query_pre_attn_scalar", 0.0),
         attention_cap=values.get("attn_logit_softcapping", 0.0),
         logit_cap=values.get("final_logit_softcapping", 0.0),
@@ -355,17 +384,12 @@ def config_from(config: Mapping[str, Any]) -> DecoderConfig:
     return made
 
 
-def to_config(config: DecoderConfig) -> dict[str, Any]:
+def to_config(config: GemmaConfig) -> dict[str, Any]:
     """Undoes `config_from`."""
     kind = "gemma3_text" if config.qk_norms else "gemma2" if config.post_norms else "gemma"
     values = {
         "model_type": kind,
-        "hidden_size": config.width,
-        "intermediate_size": config.mlp_dim,
-        "num_hidden_layers": config.depth,
-        "num_attention_heads": config.num_heads,
-        "num_key_value_heads": config.num_kv_heads,
-        "head_dim": config.head_dim,
+        **sizes_to(config, _KEYS),
         "hidden_act": "gelu_pytorch_tanh",
         "hidden_activation": "gelu_pytorch_tanh",
         "rms_norm_eps": _EPSILON,
@@ -390,7 +414,7 @@ def to_config(config: DecoderConfig) -> dict[str, Any]:
     return values
 
 
-def _layer_types(config: DecoderConfig) -> list[str]:
+def _layer_types(config: GemmaConfig) -> list[str]:
     kinds = {True: "sliding_attention", False: "full_attention"}
     return [kinds[config.is_local(layer)] for layer in range(config.depth)]
 

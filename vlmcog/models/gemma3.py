@@ -10,22 +10,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
-from vlmcog.models import gemma, siglip
+from vlmcog.models import gemma, gemma_vlm, image_encoder
 from vlmcog.models.attention import positions_of, window_mask
-from vlmcog.models.config import DecoderConfig, ModelConfig, VisionConfig
-from vlmcog.models.gemma import Gemma, Masks, Past
-from vlmcog.models.generative import GenerativeModel, Reading
+from vlmcog.models.config import ModelConfig, VisionConfig
+from vlmcog.models.gemma import Gemma, GemmaConfig, Masks, Past
+from vlmcog.models.gemma_vlm import GemmaVLM
+from vlmcog.models.generative import GenerativeModel, Reading, put_image
 from vlmcog.models.hugging_face import Layout, Rule, expect_config, read_config
-from vlmcog.models.layers import dtypes_of
+from vlmcog.models.image_encoder import SO400M, VisionTransformer, vision
+from vlmcog.models.layers import computing, computing_as, dtypes_of
 from vlmcog.models.norms import RMSNorm
-from vlmcog.models.paligemma import HEAD, RENAMES, UNUSED
 from vlmcog.models.processor import Processor
 from vlmcog.models.products import product
-from vlmcog.models.siglip import VisionTransformer
 from vlmcog.models.tokenizer import Tokenizer, check_rows, open_tokenizer
 
 
@@ -53,7 +52,7 @@ class Gemma3Networks:
     """
 
     vision: VisionConfig
-    decoder: DecoderConfig
+    decoder: GemmaConfig
     tokens_per_side: int = 16
     vocabulary_size: int = 0
     markers: Markers = Markers()
@@ -64,98 +63,39 @@ class Gemma3Networks:
         return self.vision.patch_size * self.tokens_per_side
 
 
-_SO400M = VisionConfig(width=1152, depth=27, mlp_dim=4304, num_heads=16, patch_size=14)
-_ROWS = 262_208
-_4B = DecoderConfig(
-    width=2560,
-    depth=34,
-    mlp_dim=10_240,
-    num_heads=8,
-    num_kv_heads=4,
-    head_dim=256,
-    post_norms=True,
-    qk_norms=True,
-    window=1024,
-    pattern=6,
-    wavelength=1_000_000.0,
-    stretch=8.0,
-)
+_SO400M, _ROWS = vision(SO400M, 14), 262_208
 SIZES = {
-    "nano": Gemma3Networks(
-        VisionConfig(width=32, depth=2, mlp_dim=64, num_heads=2, patch_size=4),
-        dataclasses.replace(
-            _4B, width=32, depth=3, mlp_dim=64, num_heads=4, num_kv_heads=2, head_dim=16, window=8, pattern=3
-        ),
-        tokens_per_side=2,
-    ),
-    "4b": Gemma3Networks(_SO400M, _4B, vocabulary_size=_ROWS),
-    "12b": Gemma3Networks(
-        _SO400M,
-        dataclasses.replace(_4B, width=3840, depth=48, mlp_dim=15_360, num_heads=16, num_kv_heads=8),
-        vocabulary_size=_ROWS,
-    ),
-    "27b": Gemma3Networks(
-        _SO400M,
-        dataclasses.replace(
-            _4B,
-            width=5376,
-            depth=62,
-            mlp_dim=21_504,
-            num_heads=32,
-            num_kv_heads=16,
-            head_dim=128,
-            query_scalar=5376 / 32,
-        ),
-        vocabulary_size=_ROWS,
-    ),
+    "nano": Gemma3Networks(vision((32, 2, 64, 2), 4), gemma.SIZES["3-nano"], tokens_per_side=2),
+    "4b": Gemma3Networks(_SO400M, gemma.SIZES["3-4b"], vocabulary_size=_ROWS),
+    "12b": Gemma3Networks(_SO400M, gemma.SIZES["3-12b"], vocabulary_size=_ROWS),
+    "27b": Gemma3Networks(_SO400M, gemma.SIZES["3-27b"], vocabulary_size=_ROWS),
 }
 HUGGING_FACE = ("gemma3",)
 
 
-class Gemma3Module(nn.Module):
+class Gemma3Module(GemmaVLM):
     """Encoder, projector and decoder joined."""
 
     networks: Gemma3Networks
     vocabulary_size: int
     image_token: int
-    dropout: float = 0.0
-    dtype: DTypeLike = jnp.float32
-    param_dtype: DTypeLike = jnp.float32
-    scan: bool = False
-    remat: bool = False
 
     def setup(self) -> None:
         """Names the encoder and the decoder as PaliGemma does."""
-        dtypes = dtypes_of(self)
-        common = {"dropout": self.dropout, "scan": self.scan, "remat": self.remat, **dtypes}
-        self.img = VisionTransformer(self.networks.vision, 0, **common)
-        self.projector = _Projector(self.networks.tokens_per_side, self.networks.decoder.width, **dtypes)
-        self.llm = Gemma(self.networks.decoder, self.vocabulary_size, **common)
+        tokens, width = self.networks.tokens_per_side, self.networks.decoder.width
+        self.img = VisionTransformer(self.networks.vision, 0, **computing(self))
+        self.projector = _Projector(tokens, width, **dtypes_of(self))
+        self.llm = Gemma(self.networks.decoder, self.vocabulary_size, **computing(self))
 
     def read(self, batch: Mapping[str, Array]) -> Reading:
         """Reads image and text, among whose tokens the image's have their places."""
         text, valid = batch["text"], batch["mask_input"]
         is_image = (text == self.image_token) & valid
-        x = _place(self.projector(self.img(batch["image"])), self.llm.embed(text), is_image)
+        x = put_image(self.llm.embed(text), self.projector(self.img(batch["image"])), is_image)
         positions = positions_of(valid)
         masks = _masks(is_image, valid, positions, self.networks.decoder.window)
         hidden, keys_values = self.llm(x, positions, masks)
         return Reading(hidden, Past(keys_values, positions), valid, valid.sum(axis=-1))
-
-    def extend(
-        self,
-        text: Int[Array, "b t"],
-        positions: Int[Array, "b t"],
-        mask: Bool[Array, "b t s"],
-        past: Past,
-        slot: Int[Array, ""] | int,
-    ) -> tuple[Float[Array, "b t d"], Past]:
-        """Hidden states at more text after what `past` remembers, which is written into its slots from `slot` on."""
-        return self.llm.extend(text, positions, mask, past, slot)
-
-    def logits(self, hidden: Float[Array, "*b d"]) -> Float[Array, "*b v"]:
-        """Logits of the next token, at the hidden states where they are needed."""
-        return self.llm.logits(hidden)
 
 
 class _Projector(nn.Module):
@@ -175,12 +115,6 @@ class _Projector(nn.Module):
         x = RMSNorm(**dtypes_of(self), name="norm")(x)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), (d, self.output_width), self.param_dtype)
         return product(x, kernel.astype(self.dtype))
-
-
-def _place(image: Float[Array, "b n d"], text: Float[Array, "b t d"], where: Bool[Array, "b t"]):
-    """The text's embeddings with the image's tokens, in order, at their places."""
-    index = jnp.maximum(jnp.cumsum(where, axis=-1) - 1, 0)
-    return jnp.where(where[..., None], jnp.take_along_axis(image, index[..., None], axis=1, mode="clip"), text)
 
 
 def _masks(is_image, valid, positions, window: int) -> Masks:
@@ -246,14 +180,10 @@ def build(config: ModelConfig, networks: Gemma3Networks) -> GenerativeModel:
         networks=networks,
         vocabulary_size=networks.vocabulary_size,
         image_token=networks.markers.image,
-        dropout=config.dropout,
-        dtype=jnp.dtype(config.compute_dtype),
-        param_dtype=jnp.dtype(config.parameter_dtype),
-        scan=config.scan,
-        remat=config.remat,
+        **computing_as(config),
     )
     layout, processor = _hugging_face(networks, config.image_size), _processor(config, networks, tokenizer)
-    return GenerativeModel(f"{config.family}-{config.size}", config, module, processor, layout)
+    return GenerativeModel(config, module, processor, layout)
 
 
 def _processor(config: ModelConfig, networks: Gemma3Networks, tokenizer: Tokenizer) -> Gemma3Processor:
@@ -283,25 +213,25 @@ def networks_from(config: Mapping[str, Any]) -> tuple[Gemma3Networks, int]:
         image=read_config(config, "image_token_index", default=Markers.image),
     )
     networks = Gemma3Networks(
-        vision=siglip.config_from(read_config(config, "vision_config")),
+        vision=image_encoder.config_from(read_config(config, "vision_config")),
         decoder=gemma.config_from(text),
         tokens_per_side=math.isqrt(read_config(config, "mm_tokens_per_image", default=256)),
         vocabulary_size=text.get("vocab_size", _ROWS),
         markers=markers,
     )
-    return networks, read_config(config, "vision_config.image_size", default=siglip.IMAGE_SIZE)
+    return networks, read_config(config, "vision_config.image_size", default=image_encoder.IMAGE_SIZE)
 
 
 def _hugging_face(networks: Gemma3Networks, image_size: int) -> Layout:
-    rows, markers = networks.vocabulary_size, networks.markers
-    decoder = gemma.hugging_face(networks.decoder, "llm/", "language_model.model.", head=HEAD, rows=rows)
-    projector = (
-        Rule("projector/norm/scale", "multi_modal_projector.mm_soft_emb_norm.weight"),
-        Rule("projector/kernel", "multi_modal_projector.mm_input_projection_weight"),
-    )
-    return Layout(
-        rules=(*siglip.hugging_face("img/", "vision_tower.vision_model."), *projector, *decoder),
-        config={
+    markers = networks.markers
+    return gemma_vlm.layout(
+        networks.vision,
+        networks.decoder,
+        (
+            Rule("projector/norm/scale", "multi_modal_projector.mm_soft_emb_norm.weight"),
+            Rule("projector/kernel", "multi_modal_projector.mm_input_projection_weight"),
+        ),
+        {
             "architectures": ["Gemma3ForConditionalGeneration"],
             "model_type": "gemma3",
             "mm_tokens_per_image": networks.tokens_per_side**2,
@@ -309,11 +239,7 @@ def _hugging_face(networks: Gemma3Networks, image_size: int) -> Layout:
             "eoi_token_index": markers.end_of_image,
             "image_token_index": markers.image,
             "eos_token_id": [1, markers.end_of_turn],
-            "tie_word_embeddings": networks.decoder.tied,
-            "text_config": gemma.to_config(networks.decoder) | {"vocab_size": rows},
-            "vision_config": siglip.to_config(networks.vision, image_size),
         },
-        renames=RENAMES,
-        tied={HEAD: "language_model.model.embed_tokens.weight"} if networks.decoder.tied else {},
-        unused=UNUSED,
+        rows=networks.vocabulary_size,
+        image_size=image_size,
     )

@@ -5,20 +5,16 @@ A family gives a Linen module with the methods of `GenerativeModule`; loss, scor
 Letters: b batch, t text tokens, s cache slots, o options, a tokens of an option, v vocabulary, d width.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from vlmcog.models.attention import options_mask
 from vlmcog.models.boundary import Batch, Metrics, Params
-from vlmcog.models.config import ModelConfig
-from vlmcog.models.hugging_face import Layout
-from vlmcog.models.processor import Processor
+from vlmcog.models.model import Model, on_device
 
 _OF_SUFFIX = ("mask_ar", "mask_loss", "options", "options_mask")
 
@@ -79,61 +75,35 @@ class Cache(NamedTuple):
     logits: Float[Array, "b v"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class GenerativeModel:
+class GenerativeModel(Model):
     """A model that writes, behind the boundary of `VisionLanguageModel`, which documents the methods."""
 
-    name: str
-    config: ModelConfig
-    module: nn.Module
-    processor: Processor
-    hugging_face: Layout
-
-    def init(self, rng: PRNGKeyArray) -> Params:
-        """Fresh parameters."""
-        blank = self.processor.blank_example()
-        batch = {key: jnp.asarray(value)[None] for key, value in blank.items()}
-        # The rolled loop makes the same parameters and compiles in a fraction of the time.
-        module = self.module.clone(scan=True)
-        return dict(module.init(rng, batch, method=_read_all)["params"])
+    @staticmethod
+    def _touch(module: Any, batch: dict[str, Array]) -> Float[Array, "b t v"]:
+        return module.logits(module.read(batch).hidden)
 
     def loss(self, params: Params, batch: Batch, rng: PRNGKeyArray | None = None) -> tuple[Float[Array, ""], Metrics]:
         """Loss = -sum(mask_loss * log p) / sum(mask_loss) over the whole batch, so every answer token weighs the same.
 
         Logits are computed at `suffix_length` tokens from the first of `mask_loss` on, which must hold the answer.
         """
-        batch = _on_device(batch)
+        batch = on_device(batch)
         hidden = self._apply("read", params, batch, rng=rng).hidden
         where = jnp.argmax(batch["mask_loss"], axis=-1)[:, None] + jnp.arange(self.config.suffix_length)[None]
         weights = jnp.take_along_axis(batch["mask_loss"], where, axis=1, mode="fill", fill_value=False)
         targets = jnp.take_along_axis(batch["text"], where, axis=1, mode="clip")
         hidden = jnp.take_along_axis(hidden, where[..., None] - 1, axis=1, mode="clip")
-        log_probability, right = self._read_off(params, hidden, targets)
+        logits = self._apply("logits", params, hidden)
 
         n_tokens = jnp.maximum(weights.sum(), 1).astype(jnp.float32)
-        loss = -jnp.sum(log_probability, where=weights) / n_tokens
+        loss = -jnp.sum(_log_probability(logits, targets), where=weights) / n_tokens
+        right = jnp.argmax(logits, axis=-1) == targets
         accuracy = jnp.sum(right & weights).astype(jnp.float32) / n_tokens
         return loss, {"loss": loss, "accuracy": accuracy, "n_tokens": n_tokens}
 
-    def _read_off(
-        self, params: Params, hidden: Float[Array, "b a d"], targets: Int[Array, "b a"]
-    ) -> tuple[Float[Array, "b a"], Bool[Array, "b a"]]:
-        """The log-probability of each target, and whether it is the likeliest token."""
-
-        def read(hidden: Array, targets: Array) -> tuple[Array, Array]:
-            logits = self._apply("logits", params, hidden)
-            return _log_probability(logits, targets), jnp.argmax(logits, axis=-1) == targets
-
-        if not self.config.loss_by_token:
-            return read(hidden, targets)
-        # Recomputed in the backward pass, so that no more than one token's logits are ever kept.
-        by_token = jnp.swapaxes(hidden, 0, 1), targets.T
-        log_probability, right = jax.lax.map(lambda token: jax.checkpoint(read)(*token), by_token)
-        return log_probability.T, right.T
-
     def prefill(self, params: Params, prefix: Batch) -> Cache:
         """Reads image and prefix; the cache has one slot for each image token and each place of the text."""
-        prefix = _on_device(prefix)
+        prefix = on_device(prefix)
         reading = self._apply("read", params, {key: prefix[key] for key in prefix if key not in _OF_SUFFIX})
         last = prefix["mask_input"].sum(axis=-1)[:, None, None] - 1
         hidden = jnp.take_along_axis(reading.hidden, last, axis=1, mode="clip")[:, 0]
@@ -141,7 +111,7 @@ class GenerativeModel:
 
     def score(self, params: Params, batch: Batch) -> Float[Array, "b o"]:
         """Log-probability of each option; all options run side by side in one pass over one cached prefix."""
-        batch = _on_device(batch)
+        batch = on_device(batch)
         cache = self.prefill(params, batch)
         options, real = batch["options"], batch["options_mask"]
         first = _log_probability(cache.logits[:, None], options[..., 0])
@@ -196,9 +166,13 @@ class GenerativeModel:
         start = (jnp.int32(0), cache.past.grow(max_tokens), cache.logits, jnp.zeros(n_batch, bool), tokens)
         return jax.lax.while_loop(lambda state: (state[0] < max_tokens) & ~state[3].all(), step, start)[-1]
 
-    def _apply(self, method: str, params: Params, *args, rng: PRNGKeyArray | None = None) -> Any:
-        rngs = None if rng is None else {"dropout": rng}
-        return self.module.apply({"params": params}, *args, method=method, rngs=rngs)
+
+def put_image(
+    text: Float[Array, "b t d"], image: Float[Array, "b n d"], where: Bool[Array, "b t"]
+) -> Float[Array, "b t d"]:
+    """The text's embeddings with the image's tokens, in order, at their places; tokens without a place are left out."""
+    index = jnp.maximum(jnp.cumsum(where, axis=-1) - 1, 0)
+    return jnp.where(where[..., None], jnp.take_along_axis(image, index[..., None], axis=1, mode="clip"), text)
 
 
 def choose(logits: Float[Array, "b v"], temperature: float, top_p: float, rng: PRNGKeyArray | None) -> Int[Array, " b"]:
@@ -212,15 +186,6 @@ def choose(logits: Float[Array, "b v"], temperature: float, top_p: float, rng: P
         least = jnp.min(ordered, axis=-1, where=before < top_p, initial=jnp.inf, keepdims=True)
         logits = jnp.where(logits >= least, logits, -jnp.inf)
     return jax.random.categorical(rng, logits).astype(jnp.int32)
-
-
-def _read_all(module: Any, batch: Mapping[str, Array]) -> Float[Array, "b t v"]:
-    """Touches every parameter."""
-    return module.logits(module.read(batch).hidden)
-
-
-def _on_device(batch: Batch) -> dict[str, Array]:
-    return {key: jnp.asarray(value) for key, value in batch.items()}
 
 
 def _log_probability(logits: Float[Array, "*#b v"], tokens: Int[Array, "*#b"]) -> Float[Array, "*#b"]:

@@ -125,6 +125,37 @@ def load_config(path: str | os.PathLike[str], kinds: Sequence[str] = ()) -> dict
     return config
 
 
+# What a `config.json` calls the sizes of a transformer.
+KEYS = {
+    "width": "hidden_size",
+    "depth": "num_hidden_layers",
+    "mlp_dim": "intermediate_size",
+    "num_heads": "num_attention_heads",
+}
+DECODER_KEYS = {**KEYS, "num_kv_heads": "num_key_value_heads"}
+
+
+def sizes_from(config: Mapping[str, Any], keys: Mapping[str, str], *defaults: int) -> dict[str, Any]:
+    """The sizes that a `config.json` gives, by our names.
+
+    Args:
+      config: of the transformer.
+      keys: theirs by ours.
+      *defaults: what leaving a key out means, one for each key; none where all must be there.
+
+    Raises:
+      UserError: a key without default is absent.
+    """
+    given = defaults or (None,) * len(keys)
+    sizes = zip(keys.items(), given, strict=True)
+    return {ours: read_config(config, theirs, default=default) for (ours, theirs), default in sizes}
+
+
+def sizes_to(made: Any, keys: Mapping[str, str]) -> dict[str, Any]:
+    """Undoes `sizes_from`."""
+    return {theirs: getattr(made, ours) for ours, theirs in keys.items()}
+
+
 def read_config(config: Mapping[str, Any], key: str, *, default: Any = None) -> Any:
     """The value at a dotted key of a `config.json`.
 
@@ -154,6 +185,52 @@ def expect_config(config: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
 def within(rules: Sequence[Rule], path: str, name: str) -> list[Rule]:
     """The rules of a network inside a family: `path` before each of ours, `name` before each of theirs."""
     return [dataclasses.replace(rule, path=path + rule.path, name=name + rule.name) for rule in rules]
+
+
+def dense(path: str, name: str, *, bias: bool = True) -> list[Rule]:
+    """The rules of a dense layer."""
+    return [
+        Rule(f"{path}/kernel", f"{name}.weight", "f d -> d f"),
+        *[Rule(f"{path}/bias", f"{name}.bias")][: int(bias)],
+    ]
+
+
+def norm(path: str, name: str, *, bias: bool = True) -> list[Rule]:
+    """The rules of a LayerNorm or, without bias, of an RMSNorm."""
+    return [Rule(f"{path}/scale", f"{name}.weight"), *[Rule(f"{path}/bias", f"{name}.bias")][: int(bias)]]
+
+
+def heads(path: str, name: str, *, bias: bool = True) -> list[Rule]:
+    """The rules of the projections to queries, keys and values: `q_proj`, `k_proj` and `v_proj`."""
+    parts = ("query", "key", "value")
+    kernels = [Rule(f"{path}{part}/kernel", f"{name}{part[0]}_proj.weight", "(n h) d -> d n h") for part in parts]
+    biases = [Rule(f"{path}{part}/bias", f"{name}{part[0]}_proj.bias", "(n h) -> n h") for part in parts]
+    return kernels + (biases if bias else [])
+
+
+def packed_heads(path: str, weight: str, bias: str) -> list[Rule]:
+    """The same where one matrix and one vector of theirs hold the three, one after the other."""
+    return [
+        rule
+        for index, part in enumerate(("query", "key", "value"))
+        for rule in (
+            Rule(f"{path}{part}/kernel", weight, "(n h) d -> d n h", part=(index, 3)),
+            Rule(f"{path}{part}/bias", bias, "(n h) -> n h", part=(index, 3)),
+        )
+    ]
+
+
+def joined_heads(path: str, name: str, *, bias: bool = True) -> list[Rule]:
+    """The rules of the projection from the heads back to the width."""
+    return [
+        Rule(f"{path}/kernel", f"{name}.weight", "d (n h) -> n h d"),
+        *[Rule(f"{path}/bias", f"{name}.bias")][: int(bias)],
+    ]
+
+
+def gated_mlp(path: str, name: str, *, bias: bool) -> list[Rule]:
+    """The rules of an MLP with a gate."""
+    return [rule for part in ("gate", "up", "down") for rule in dense(path + part, f"{name}{part}_proj", bias=bias)]
 
 
 def _split(axes: str, ours: Sequence[int]) -> tuple[str, list[str]]:

@@ -1,14 +1,41 @@
-"""What the layers of every network share: how they are stacked and in which dtypes they compute."""
+"""What the layers of every network share: how they are stacked, and how they are told to compute."""
 
-import math
 from typing import Any
 
 import flax.linen as nn
-import jax
-from jax.sharding import PartitionSpec
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-BATCH_AXES = ("data", "fsdp")  # of a mesh, over which batches are split
+from vlmcog.models.config import ModelConfig
+
+
+class Network(nn.Module, kw_only=True):
+    """A network, with how it computes beside what its own fields make of it.
+
+    Attributes:
+      dropout: share of activations dropped where there is an rng of that name.
+      dtype: of activations.
+      param_dtype: of parameters.
+      scan: run the layers as one rolled loop.
+      remat: recompute activations in the backward pass.
+    """
+
+    dropout: float = 0.0
+    dtype: DTypeLike = jnp.float32
+    param_dtype: DTypeLike = jnp.float32
+    scan: bool = False
+    remat: bool = False
+
+
+def computing(network: Network) -> dict[str, Any]:
+    """How a network computes, to hand on to the networks in it."""
+    return {"dropout": network.dropout, "scan": network.scan, "remat": network.remat, **dtypes_of(network)}
+
+
+def computing_as(config: ModelConfig) -> dict[str, Any]:
+    """How the networks of a model compute."""
+    dtypes = {"dtype": jnp.dtype(config.compute_dtype), "param_dtype": jnp.dtype(config.parameter_dtype)}
+    return {"dropout": config.dropout, "scan": config.scan, "remat": config.remat, **dtypes}
 
 
 def stack_layers(block: type[nn.Module], *, depth: int, scan: bool, remat: bool, n_broadcast: int = 0):
@@ -31,19 +58,11 @@ def stack_layers(block: type[nn.Module], *, depth: int, scan: bool, remat: bool,
     )
 
 
+def dropout(module: Any) -> nn.Dropout:
+    """Drops the module's share of activations, where there is an rng for it."""
+    return nn.Dropout(module.dropout, deterministic=not module.has_rng("dropout"))
+
+
 def dtypes_of(module: Any) -> dict[str, Any]:
     """The module's `dtype` (of activations) and `param_dtype`, to hand on to its parts."""
     return {"dtype": module.dtype, "param_dtype": module.param_dtype}
-
-
-def split_batch(x: Float[Array, "b ..."]) -> Float[Array, "b ..."]:
-    """Keeps activations split over the devices of `jax.set_mesh` as the batch is; without a mesh, leaves them alone.
-
-    Left to itself the compiler may gather the activations of all devices to spare itself gathering the weights.
-    """
-    mesh = jax.sharding.get_abstract_mesh()
-    axes = tuple(axis for axis in BATCH_AXES if axis in mesh.axis_names)
-    ways = math.prod(mesh.shape[axis] for axis in axes)
-    if ways == 1 or x.shape[0] % ways:  # one example, as when parameters are made
-        return x
-    return jax.lax.with_sharding_constraint(x, PartitionSpec(axes, *[PartitionSpec.UNCONSTRAINED] * (x.ndim - 1)))

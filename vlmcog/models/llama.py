@@ -7,60 +7,39 @@ import dataclasses
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
-from vlmcog.models.attention import attend
+from vlmcog.models.attention import KeysValues, attend
+from vlmcog.models.config import DecoderConfig
 from vlmcog.models.encoder import ACTIVATIONS
-from vlmcog.models.gemma import KeysValues
-from vlmcog.models.hugging_face import Rule, within
-from vlmcog.models.layers import dtypes_of, split_batch, stack_layers
+from vlmcog.models.hugging_face import Rule, gated_mlp, heads, joined_heads, within
+from vlmcog.models.layers import Network, dropout, dtypes_of, stack_layers
 from vlmcog.models.norms import RMSNorm
 from vlmcog.models.products import DENSE
 from vlmcog.models.rope import rotate
 
 
-@dataclasses.dataclass(frozen=True)
-class LlamaConfig:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LlamaConfig(DecoderConfig):
     """A decoder.
 
     Attributes:
-      width: of the hidden states.
-      depth: the number of layers.
-      mlp_dim: width of the gated MLP.
-      num_heads: query heads.
-      num_kv_heads: heads of keys and values, which query heads share.
-      head_dim: width of a head.
       qkv_bias: whether queries, keys and values have biases, as in Qwen2.
-      wavelength: of the slowest rotary frequency (its theta), in radians a token.
       epsilon: of the norms.
-      tied: logits are read off by the embedding; otherwise by a matrix of their own.
     """
 
-    width: int
-    depth: int
-    mlp_dim: int
-    num_heads: int
-    num_kv_heads: int
-    head_dim: int
     qkv_bias: bool = False
-    wavelength: float = 10_000.0
     epsilon: float = 1e-6
     tied: bool = False
 
 
-class Llama(nn.Module):
+class Llama(Network):
     """Embeddings in, hidden states out; `logits` reads them where they are needed."""
 
     config: LlamaConfig
     vocabulary_size: int
-    dropout: float = 0.0
-    dtype: DTypeLike = jnp.float32
-    param_dtype: DTypeLike = jnp.float32
-    scan: bool = False
-    remat: bool = False
 
     def setup(self) -> None:
         """Names the parts."""
@@ -130,8 +109,7 @@ class LlamaBlock(nn.Module):
     def __call__(self, x, past, angles, mask, slot):
         """The block's tokens, and their keys and values among those of the past."""
         config, dtypes = self.config, dtypes_of(self)
-        drop = nn.Dropout(self.dropout, deterministic=not self.has_rng("dropout"))
-        x = split_batch(x)
+        drop = dropout(self)
         y = RMSNorm(config.epsilon, plus_one=False, **dtypes, name="attention_norm")(x)
         y, keys_values = _Attention(config, **dtypes, name="attention")(y, past, angles, mask, slot)
         x = x + drop(y)
@@ -157,12 +135,9 @@ class _Attention(nn.Module):
             )
         )
         query, key = rotate(query, angles), rotate(key, angles)
-        if past is not None:
-            key = jax.lax.dynamic_update_slice_in_dim(past.keys, key, slot, axis=1)
-            value = jax.lax.dynamic_update_slice_in_dim(past.values, value, slot, axis=1)
-        y = attend(query, key, value, mask)
-        y = nn.DenseGeneral(config.width, axis=(-2, -1), use_bias=False, **common, name="out")(y)
-        return y, KeysValues(key, value)
+        seen = KeysValues(key, value) if past is None else past.write(key, value, slot)
+        y = attend(query, *seen, mask)
+        return nn.DenseGeneral(config.width, axis=(-2, -1), use_bias=False, **common, name="out")(y), seen
 
 
 class GatedMlp(nn.Module):
@@ -184,16 +159,13 @@ class GatedMlp(nn.Module):
 
 def block_rules(config: LlamaConfig, path: str, name: str) -> list[Rule]:
     """The rules of a block's parameters."""
-    heads = [("query", "q_proj"), ("key", "k_proj"), ("value", "v_proj")]
     rules = [
         Rule("attention_norm/scale", "input_layernorm.weight"),
-        *(Rule(f"attention/{ours}/kernel", f"self_attn.{theirs}.weight", "(n h) d -> d n h") for ours, theirs in heads),
-        Rule("attention/out/kernel", "self_attn.o_proj.weight", "d (n h) -> n h d"),
+        *heads("attention/", "self_attn.", bias=config.qkv_bias),
+        *joined_heads("attention/out", "self_attn.o_proj", bias=False),
         Rule("mlp_norm/scale", "post_attention_layernorm.weight"),
-        *(Rule(f"mlp/{part}/kernel", f"mlp.{part}_proj.weight", "f d -> d f") for part in ("gate", "up", "down")),
+        *gated_mlp("mlp/", "mlp.", bias=False),
     ]
-    if config.qkv_bias:
-        rules += [Rule(f"attention/{ours}/bias", f"self_attn.{theirs}.bias", "(n h) -> n h") for ours, theirs in heads]
     return within(rules, path, name)
 
 
@@ -211,5 +183,4 @@ def hugging_face(config: LlamaConfig, path: str, name: str, *, head: str) -> lis
         Rule("final_norm/scale", "norm.weight"),
         *block_rules(config, "layers/", "layers.{layer}."),
     ]
-    heads = [] if config.tied else [Rule(f"{path}head/kernel", head, "v d -> d v")]
-    return within(rules, path, name) + heads
+    return within(rules, path, name) + ([] if config.tied else [Rule(f"{path}head/kernel", head, "v d -> d v")])

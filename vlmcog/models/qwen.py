@@ -11,20 +11,17 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from vlmcog.errors import UserError
 from vlmcog.models import images, llama, qwen_vision
-from vlmcog.models.attention import prefix_lm_mask
+from vlmcog.models.attention import KeysValues, prefix_lm_mask
 from vlmcog.models.config import ModelConfig
-from vlmcog.models.gemma import KeysValues
-from vlmcog.models.generative import GenerativeModel, Reading
-from vlmcog.models.hugging_face import Layout, expect_config, read_config
-from vlmcog.models.layers import dtypes_of
+from vlmcog.models.generative import GenerativeModel, Reading, put_image
+from vlmcog.models.hugging_face import DECODER_KEYS, Layout, expect_config, read_config, sizes_from, sizes_to
+from vlmcog.models.layers import Network, computing, computing_as
 from vlmcog.models.llama import Llama, LlamaConfig
 from vlmcog.models.processor import Example, Processor
 from vlmcog.models.qwen_vision import FRAMES, MERGE, QwenVision, QwenVisionConfig
@@ -57,8 +54,9 @@ class QwenNetworks:
 
 
 def _decoder(width: int, depth: int, mlp_dim: int, num_heads: int, num_kv_heads: int, **more: Any) -> LlamaConfig:
+    sizes = dict(zip(DECODER_KEYS, (width, depth, mlp_dim, num_heads, num_kv_heads), strict=True))
     more = {"wavelength": 1_000_000.0, "qkv_bias": True, **more}
-    return LlamaConfig(width, depth, mlp_dim, num_heads, num_kv_heads, width // num_heads, **more)
+    return LlamaConfig(**sizes, head_dim=width // num_heads, **more)
 
 
 _FIRST = QwenVisionConfig(width=1280, depth=32, mlp_dim=5120, num_heads=16)
@@ -92,32 +90,23 @@ _MARKERS = {"pad": "<|endoftext|>", "eos": "<|im_end|>", "bos": "<|im_start|>"}
 _BEFORE = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
 
 
-class QwenModule(nn.Module):
+class QwenModule(Network):
     """The two networks joined."""
 
     networks: QwenNetworks
     vocabulary_size: int
     image_token: int
-    dropout: float = 0.0
-    dtype: DTypeLike = jnp.float32
-    param_dtype: DTypeLike = jnp.float32
-    scan: bool = False
-    remat: bool = False
 
     def setup(self) -> None:
         """Names the two networks."""
-        common = {"dropout": self.dropout, "scan": self.scan, "remat": self.remat, **dtypes_of(self)}
-        self.img = QwenVision(self.networks.vision, self.networks.decoder.width, **common)
-        self.llm = Llama(self.networks.decoder, self.vocabulary_size, **common)
+        self.img = QwenVision(self.networks.vision, self.networks.decoder.width, **computing(self))
+        self.llm = Llama(self.networks.decoder, self.vocabulary_size, **computing(self))
 
     def read(self, batch: Mapping[str, Array]) -> Reading:
         """Hidden states at all tokens, the image's among them; every token sees those before it."""
         text, valid, grid = batch["text"], batch["mask_input"], batch["grid"]
         is_image = valid & (text == self.image_token)
-        image = self.img(batch["patches"], grid).astype(self.dtype)
-        index = jnp.maximum(jnp.cumsum(is_image, axis=-1) - 1, 0)
-        image = jnp.take_along_axis(image, index[..., None], axis=1, mode="clip")
-        x = jnp.where(is_image[..., None], image, self.llm.embed(text))
+        x = put_image(self.llm.embed(text), self.img(batch["patches"], grid), is_image)
         positions = positions_of(is_image, valid, grid // MERGE)
         mask = prefix_lm_mask(jnp.ones_like(text), valid)
         hidden, keys_values = self.llm(x, self._angles(positions), mask)
@@ -249,11 +238,7 @@ def build(config: ModelConfig, networks: QwenNetworks) -> GenerativeModel:
         networks=networks,
         vocabulary_size=rows,
         image_token=marks[0],
-        dropout=config.dropout,
-        dtype=jnp.dtype(config.compute_dtype),
-        param_dtype=jnp.dtype(config.parameter_dtype),
-        scan=config.scan,
-        remat=config.remat,
+        **computing_as(config),
     )
     processor = QwenProcessor(
         tokenizer,
@@ -269,19 +254,11 @@ def build(config: ModelConfig, networks: QwenNetworks) -> GenerativeModel:
     n_fixed = len(processor.prefix_of("", processor.read_image(blank)))
     processor = dataclasses.replace(processor, prefix_length=config.prefix_length + n_fixed, n_fixed=n_fixed)
     layout = _hugging_face(dataclasses.replace(networks, vocabulary_size=rows, marks=marks))
-    return GenerativeModel(f"{config.family}-{config.size}", config, module, processor, layout)
+    return GenerativeModel(config, module, processor, layout)
 
 
 # What a `config.json` means by leaving a key out: the same in both generations.
-_TEXT = {
-    "hidden_size": 8192,
-    "num_hidden_layers": 80,
-    "intermediate_size": 29_568,
-    "num_attention_heads": 64,
-    "num_key_value_heads": 8,
-    "rms_norm_eps": 1e-5,
-    "vocab_size": 152_064,
-}
+_SIZES, _EPSILON, _ROWS = (8192, 80, 29_568, 64, 8), 1e-5, 152_064
 _IMAGE_SIZE = 448  # an image's tokens are bounded by the user's choice, not by the checkpoint
 
 
@@ -291,24 +268,20 @@ def networks_from(config: Mapping[str, Any]) -> tuple[QwenNetworks, int]:
     Raises:
       UserError: it asks for what isn't built here.
     """
-    text = {
-        **_TEXT,
-        **{key: value for key, value in config.items() if key in _TEXT},
-        **(config.get("text_config") or {}),
-    }
+    text = {**config, **(config.get("text_config") or {})}  # old files keep the decoder's keys outside
     expect_config({"text": text}, {"text.hidden_act": "silu", "text.use_sliding_window": False})
-    ropes = text.get("rope_parameters") or text.get("rope_scaling") or config.get("rope_scaling") or {}
-    theta = ropes.get("rope_theta") or text.get("rope_theta") or config.get("rope_theta", 1_000_000.0)
+    ropes = text.get("rope_parameters") or text.get("rope_scaling") or {}
     decoder = _decoder(
-        *(text[key] for key in list(_TEXT)[:5]),
-        wavelength=theta,
-        epsilon=text["rms_norm_eps"],
+        **sizes_from(text, DECODER_KEYS, *_SIZES),
+        wavelength=ropes.get("rope_theta") or text.get("rope_theta", 1_000_000.0),
+        epsilon=text.get("rms_norm_eps", _EPSILON),
         tied=bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False))),
     )
     vision = _vision_from(config.get("vision_config") or {}, second=config.get("model_type") == "qwen2_5_vl")
     marks = [read_config(config, f"{key}_token_id", default=default) for key, default in _MARKS.items()]
     sections = tuple(ropes.get("mrope_section", _SECTIONS))
-    networks = QwenNetworks(vision, decoder, (sections[0], sections[1], sections[2]), text["vocab_size"], tuple(marks))
+    rows = text.get("vocab_size", _ROWS)
+    networks = QwenNetworks(vision, decoder, (sections[0], sections[1], sections[2]), rows, tuple(marks))
     block = vision.block_pixels
     return networks, _IMAGE_SIZE // block * block
 
@@ -340,11 +313,7 @@ def _hugging_face(networks: QwenNetworks) -> Layout:
     kind = "qwen2_5_vl" if second else "qwen2_vl"
     text = {
         "model_type": f"{kind}_text",
-        "hidden_size": decoder.width,
-        "intermediate_size": decoder.mlp_dim,
-        "num_hidden_layers": decoder.depth,
-        "num_attention_heads": decoder.num_heads,
-        "num_key_value_heads": decoder.num_kv_heads,
+        **sizes_to(decoder, DECODER_KEYS),
         "rms_norm_eps": decoder.epsilon,
         "vocab_size": networks.vocabulary_size,
         "hidden_act": "silu",

@@ -17,9 +17,9 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from vlmcog.models.attention import attend
-from vlmcog.models.encoder import ACTIVATIONS, Mlp, dense, norm
-from vlmcog.models.hugging_face import Rule, within
-from vlmcog.models.layers import dtypes_of, split_batch, stack_layers
+from vlmcog.models.encoder import ACTIVATIONS, Mlp
+from vlmcog.models.hugging_face import Rule, dense, gated_mlp, joined_heads, norm, packed_heads, within
+from vlmcog.models.layers import Network, dropout, dtypes_of, stack_layers
 from vlmcog.models.llama import GatedMlp
 from vlmcog.models.norms import LayerNorm, RMSNorm
 from vlmcog.models.products import DENSE
@@ -65,16 +65,11 @@ class QwenVisionConfig:
         return not self.window or layer in self.full
 
 
-class QwenVision(nn.Module):
+class QwenVision(Network):
     """Patches to one token a 2 x 2 block, of the decoder's width."""
 
     config: QwenVisionConfig
     output_width: int
-    dropout: float = 0.0
-    dtype: DTypeLike = jnp.float32
-    param_dtype: DTypeLike = jnp.float32
-    scan: bool = False
-    remat: bool = False
 
     @nn.compact
     def __call__(self, patches: Float[Array, "b p c t y x"], grid: Int[Array, "b 2"]) -> Float[Array, "b m d"]:
@@ -107,8 +102,8 @@ class _Block(nn.Module):
     @nn.compact
     def __call__(self, x, is_full, angles, masks):
         config, dtypes = self.config, dtypes_of(self)
-        drop = nn.Dropout(self.dropout, deterministic=not self.has_rng("dropout"))
-        mask, x = jnp.where(is_full, *masks), split_batch(x)
+        drop = dropout(self)
+        mask = jnp.where(is_full, *masks)
         y = _norm(config, dtypes, "attention_norm")(x)
         x = x + drop(_Attention(config.num_heads, **dtypes, name="attention")(y, angles, mask))
         y = _norm(config, dtypes, "mlp_norm")(x)
@@ -168,34 +163,19 @@ def _angles(place: Int[Array, "b p 2"], head_dim: int) -> Float[Array, "b p half
 
 def hugging_face(config: QwenVisionConfig, path: str, name: str) -> list[Rule]:
     """The rules of a tower's parameters: `path` before ours (`img/`), `name` before theirs (`visual.`)."""
-    packed = [
-        rule
-        for index, part in enumerate(("query", "key", "value"))
-        for rule in (
-            Rule(f"attention/{part}/kernel", "attn.qkv.weight", "(n h) d -> d n h", part=(index, 3)),
-            Rule(f"attention/{part}/bias", "attn.qkv.bias", "(n h) -> n h", part=(index, 3)),
-        )
-    ]
-    mlps = [(f"mlp/{part}", f"mlp.{part}_proj") for part in ("gate", "up", "down")]
-    if not config.gated:
-        mlps = [("mlp/Dense_0", "mlp.fc1"), ("mlp/Dense_1", "mlp.fc2")]
+    plain = [*dense("mlp/Dense_0", "mlp.fc1"), *dense("mlp/Dense_1", "mlp.fc2")]
     block = [
-        *_norm_rules(config, "attention_norm", "norm1"),
-        *packed,
-        Rule("attention/out/kernel", "attn.proj.weight", "d (n h) -> n h d"),
-        Rule("attention/out/bias", "attn.proj.bias"),
-        *_norm_rules(config, "mlp_norm", "norm2"),
-        *(rule for ours, theirs in mlps for rule in dense(ours, theirs)),
+        *norm("attention_norm", "norm1", bias=not config.gated),
+        *packed_heads("attention/", "attn.qkv.weight", "attn.qkv.bias"),
+        *joined_heads("attention/out", "attn.proj"),
+        *norm("mlp_norm", "norm2", bias=not config.gated),
+        *(gated_mlp("mlp/", "mlp.", bias=True) if config.gated else plain),
     ]
     rules = [
         Rule("embedding/kernel", "patch_embed.proj.weight", "d c t y x -> c t y x d"),
         *within(block, "blocks/", "blocks.{layer}."),
-        *_norm_rules(config, "merger_norm", "merger.ln_q"),
+        *norm("merger_norm", "merger.ln_q", bias=not config.gated),
         *dense("merger_in", "merger.mlp.0"),
         *dense("merger_out", "merger.mlp.2"),
     ]
     return within(rules, path, name)
-
-
-def _norm_rules(config: QwenVisionConfig, path: str, name: str) -> list[Rule]:
-    return norm(path, name)[: 1 if config.gated else 2]

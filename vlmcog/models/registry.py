@@ -18,7 +18,7 @@ FAMILIES = {
     "gemma3": "vlmcog.models.gemma3",
     "paligemma": "vlmcog.models.paligemma",
     "qwen": "vlmcog.models.qwen",
-    "siglip": "vlmcog.models.siglip_dual",
+    "siglip": "vlmcog.models.siglip",
 }
 
 

@@ -11,8 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from vlmcog.models.attention import attend
-from vlmcog.models.encoder import norm
-from vlmcog.models.hugging_face import Rule, within
+from vlmcog.models.hugging_face import Rule, dense, heads, joined_heads, norm, within
 from vlmcog.models.layers import dtypes_of, stack_layers
 from vlmcog.models.norms import LayerNorm
 from vlmcog.models.products import DENSE
@@ -102,16 +101,16 @@ def hugging_face(config: ResamplerConfig, path: str, name: str) -> list[Rule]:
     attention = [
         *norm("image_norm", "context_layer_norm"),
         *norm("latents_norm", "latents_layer_norm"),
-        *(Rule(f"{part}/kernel", f"{part[0]}_proj.weight", "(n h) d -> d n h") for part in ("query", "key", "value")),
-        Rule("out/kernel", "output_proj.weight", "d (n h) -> n h d"),
+        *heads("", "", bias=False),
+        *joined_heads("out", "output_proj", bias=False),
     ]
     if config.qk_norms:
         attention += [*norm("query_norm", "q_layer_norm"), *norm("key_norm", "k_layer_norm")]
     block = [
         *within(attention, "attention/", "0."),
         *norm("mlp_norm", "1.ln"),
-        Rule("mlp_in/kernel", "1.fc.weight", "f d -> d f"),
-        Rule("mlp_out/kernel", "1.c_proj.weight", "d f -> f d"),
+        *dense("mlp_in", "1.fc", bias=False),
+        *dense("mlp_out", "1.c_proj", bias=False),
     ]
     rules = [
         Rule("latents", "latents"),

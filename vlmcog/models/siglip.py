@@ -1,198 +1,124 @@
-"""The vision transformer of SigLIP (https://arxiv.org/abs/2303.15343) and, by its switches, of CLIP.
+"""SigLIP (https://arxiv.org/abs/2303.15343) and SigLIP 2 (https://arxiv.org/abs/2502.14786) at fixed resolution.
 
-Parameters bear big_vision's names. Letters: b batch, n tokens, d width.
+The second has the first's networks, a larger vocabulary and another tokenizer.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import flax.linen as nn
-import jax.numpy as jnp
-from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from vlmcog.models import dual_encoder, image_encoder, images, text_encoder
+from vlmcog.models.config import ModelConfig
+from vlmcog.models.dual_encoder import DualEncoder, DualNetworks, trainable
+from vlmcog.models.hugging_face import KEYS, Layout, Rule, expect_config, sizes_from, sizes_to
+from vlmcog.models.image_encoder import BASE, LARGE, SO400M
+from vlmcog.models.text_encoder import TextConfig
+from vlmcog.models.tokenizer import open_tokenizer
 
-from vlmcog.models import encoder
-from vlmcog.models.config import VisionConfig
-from vlmcog.models.encoder import Encoder, Mlp, MultiHeadAttention, dense, norm
-from vlmcog.models.hugging_face import Rule, expect_config, within
-from vlmcog.models.layers import dtypes_of
-from vlmcog.models.norms import LayerNorm
-from vlmcog.models.products import DENSE
-
+HUGGING_FACE = ("siglip",)
 _EPSILON = 1e-6
-_MAX_WAVELENGTH = 100.0
-IMAGE_SIZE = 224  # what a `config.json` means by leaving it out
-
-Pool = Literal["none", "map", "class"]
+_LENGTH = 64
+_ROWS, _ROWS_2 = 32_000, 256_000  # of the English C4 vocabulary and of Gemma's
 
 
-class VisionTransformer(nn.Module):
-    """Image to one token a patch or to one in all, projected to another width.
-
-    The projection starts at lecun_normal, so that after the encoder's norm image tokens have the size of text
-    embeddings (RMS 1). big_vision starts it at zero, which suits pre-trained towers: from scratch nothing would
-    reach the vision tower at first, and the decoder's RMSNorm of a zero vector magnifies its first step a thousandfold.
-
-    Attributes:
-      config: what the tokens go through.
-      output_width: that of the projection; 0 for none.
-      output_bias: whether the projection has a bias.
-      final_norm: whether the tokens are normalised after the last block.
-      pool: `map` gathers the tokens by attention from a learned probe, `class` takes the class token, `none` keeps all.
-    """
-
-    config: VisionConfig
-    output_width: int
-    dropout: float = 0.0
-    dtype: DTypeLike = jnp.float32
-    param_dtype: DTypeLike = jnp.float32
-    scan: bool = False
-    remat: bool = False
-    output_bias: bool = True
-    pool: Pool = "none"
-    final_norm: bool = True
-
-    @nn.compact
-    def __call__(self, image: Float[Array, "b height width 3"]) -> Float[Array, "b *n d"]:
-        """Tokens of a normalised image, row by row, or the one that they are pooled to."""
-        config, dtypes = self.config, dtypes_of(self)
-        x = self._tokens(image)
-        if config.pre_norm:
-            x = LayerNorm(config.epsilon, **dtypes, name="pre_norm")(x)
-        run = {"scan": self.scan, "remat": self.remat, "final_norm": self.final_norm}
-        x = Encoder(config, self.dropout, **run, **dtypes, name="Transformer")(x)
-        if self.pool == "map":
-            x = _MapHead(config, **dtypes, name="MAPHead_0")(x)
-        elif self.pool == "class":
-            x = x[:, 0]
-        if not self.output_width:
-            return x
-        return nn.Dense(self.output_width, self.output_bias, **dtypes, **DENSE, name="head")(x)
-
-    def _tokens(self, image):
-        config, dtypes = self.config, dtypes_of(self)
-        patch = {"kernel_size": (config.patch_size,) * 2, "strides": (config.patch_size,) * 2, "padding": "VALID"}
-        x = nn.Conv(config.width, **patch, use_bias=config.patch_bias, **dtypes, name="embedding")(image)
-        _, *grid, width = x.shape
-        positions = self.param("pos_embedding", _positions, grid, config, self.param_dtype)
-        x = x.reshape(len(image), -1, width)
-        if config.class_token:
-            token = self.param("cls", nn.initializers.normal(width**-0.5), (1, 1, width), self.param_dtype)
-            x = jnp.concatenate([jnp.broadcast_to(token.astype(self.dtype), (len(x), 1, width)), x], axis=1)
-        return x + jnp.broadcast_to(positions.astype(self.dtype), x.shape)
-
-
-class _MapHead(nn.Module):
-    """Attention from a learned probe to all tokens, then an MLP beside the stream."""
-
-    config: VisionConfig
-    dtype: DTypeLike
-    param_dtype: DTypeLike
-
-    @nn.compact
-    def __call__(self, x):
-        config, dtypes = self.config, dtypes_of(self)
-        probe = self.param("probe", nn.initializers.xavier_uniform(), (1, 1, config.width), self.param_dtype)
-        probe = jnp.broadcast_to(probe.astype(self.dtype), (len(x), 1, config.width))
-        x = MultiHeadAttention(config.num_heads, **dtypes, name="MultiHeadDotProductAttention_0")(probe, x)
-        y = LayerNorm(config.epsilon, **dtypes, name="LayerNorm_0")(x)
-        return (x + Mlp(config.mlp_dim, config.activation, **dtypes, name="MlpBlock_0")(y))[:, 0]
-
-
-def _positions(key: Array, grid: list[int], config: VisionConfig, dtype: DTypeLike) -> Float[Array, "1 n d"]:
-    """Where the positions start; that of the class token at zero."""
-    places = _sines(key, grid, config.width, dtype)
-    return jnp.pad(places, ((0, 0), (int(config.class_token), 0), (0, 0)))
-
-
-def _sines(key: Array, grid: list[int], width: int, dtype: DTypeLike) -> Float[Array, "1 n d"]:
-    """Learned positions that start as sines and cosines of row and column (https://arxiv.org/abs/2104.02057).
-
-    From scratch, this tells neighbours from the first step on; starting at noise costs a tiny model most of its run.
-    """
-    del key
-    rows, columns = jnp.divmod(jnp.arange(grid[0] * grid[1]), grid[1])
-    frequencies = _MAX_WAVELENGTH ** -jnp.linspace(0.0, 1.0, width // 4)
-    angles = [place[:, None].astype(jnp.float32) * frequencies[None] for place in (columns, rows)]
-    waves = [wave(angle) for angle in angles for wave in (jnp.sin, jnp.cos)]
-    return 0.5 * jnp.concatenate(waves, axis=-1)[None].astype(dtype)
-
-
-def hugging_face(path: str, name: str, config: VisionConfig | None = None) -> list[Rule]:
-    """The rules of the tower's parameters, without those of `head` and pooling.
-
-    Args:
-      path: before our paths, such as `img/`.
-      name: before their names, such as `vision_tower.vision_model.`.
-      config: the tower's, where it isn't SigLIP's.
-    """
-    rules = [
-        Rule("embedding/kernel", "embeddings.patch_embedding.weight", "d c h w -> h w c d"),
-        Rule("pos_embedding", "embeddings.position_embedding.weight", "n d -> 1 n d"),
-        *encoder.hugging_face("Transformer/encoderblock/", "encoder.layers.{layer}."),
-        *norm("Transformer/encoder_norm", "post_layernorm"),
-    ]
-    if config is None or config.patch_bias:
-        rules += [Rule("embedding/bias", "embeddings.patch_embedding.bias")]
-    if config is not None and config.class_token:
-        rules += [Rule("cls", "embeddings.class_embedding", "d -> 1 1 d")]
-    if config is not None and config.pre_norm:
-        rules += norm("pre_norm", "pre_layrnorm")  # spelt so
-    return within(rules, path, name)
-
-
-def pooling_rules(path: str, name: str) -> list[Rule]:
-    """The rules of `pool="map"`, whose query, key and value are one matrix in torch's attention."""
-    attention = "MultiHeadDotProductAttention_0"
-    packed = [
-        rule
-        for index, part in enumerate(("query", "key", "value"))
-        for rule in (
-            Rule(f"{attention}/{part}/kernel", "attention.in_proj_weight", "(n h) d -> d n h", part=(index, 3)),
-            Rule(f"{attention}/{part}/bias", "attention.in_proj_bias", "(n h) -> n h", part=(index, 3)),
-        )
-    ]
-    rules = [
-        Rule("probe", "probe"),
-        *packed,
-        Rule(f"{attention}/out/kernel", "attention.out_proj.weight", "d (n h) -> n h d"),
-        Rule(f"{attention}/out/bias", "attention.out_proj.bias"),
-        *norm("LayerNorm_0", "layernorm"),
-        *dense("MlpBlock_0/Dense_0", "mlp.fc1"),
-        *dense("MlpBlock_0/Dense_1", "mlp.fc2"),
-    ]
-    return within(rules, f"{path}MAPHead_0/", f"{name}head.")
-
-
-def config_from(config: Mapping[str, Any]) -> VisionConfig:
-    """Returns the encoder that the `vision_config` of a `config.json` describes.
-
-    Raises:
-      UserError: it is no SigLIP's or asks for what isn't built here.
-    """
-    built = {"model_type": "siglip_vision_model", "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": _EPSILON}
-    expect_config(config, built | {"num_channels": 3})
-    return VisionConfig(
-        width=config.get("hidden_size", 768),
-        depth=config.get("num_hidden_layers", 12),
-        mlp_dim=config.get("intermediate_size", 3072),
-        num_heads=config.get("num_attention_heads", 12),
-        patch_size=config.get("patch_size", 16),
+def _networks(
+    vision: Sequence[int],
+    text: Sequence[int],
+    *,
+    patch_size: int,
+    width: int = 0,
+    length: int = _LENGTH,
+    vocabulary_size: int = _ROWS,
+) -> DualNetworks:
+    """Towers of (width, depth, MLP width, heads); the shared space has the image's width."""
+    words: Any = dict(zip(KEYS, text, strict=True))
+    second = vocabulary_size == _ROWS_2
+    return DualNetworks(
+        image_encoder.vision(vision, patch_size),
+        TextConfig(**words, length=length),
+        width or vision[0],
+        recipe=images.BIG_VISION if second else images.SIGLIP,
+        clean="lower" if second else "canonical",
+        vocabulary_size=vocabulary_size,
     )
 
 
-def to_config(config: VisionConfig, image_size: int) -> dict[str, Any]:
-    """Undoes `config_from`."""
-    return {
-        "model_type": "siglip_vision_model",
-        "hidden_size": config.width,
-        "num_hidden_layers": config.depth,
-        "intermediate_size": config.mlp_dim,
-        "num_attention_heads": config.num_heads,
-        "patch_size": config.patch_size,
-        "image_size": image_size,
-        "num_channels": 3,
-        "hidden_act": "gelu_pytorch_tanh",
-        "layer_norm_eps": _EPSILON,
-        "vision_use_head": False,
-    }
+_GIANT = (1536, 40, 6144, 16)
+SIZES = {
+    "nano": _networks((32, 2, 64, 2), (32, 2, 64, 2), patch_size=8, length=40, vocabulary_size=0),
+    "tiny": _networks((192, 4, 768, 4), (128, 2, 256, 4), patch_size=16, length=40, vocabulary_size=0),
+    "base-16": _networks(BASE, BASE, patch_size=16),
+    "large-16": _networks(LARGE, LARGE, patch_size=16),
+    "so400m-14": _networks(SO400M, SO400M, patch_size=14),
+    "2-base-16": _networks(BASE, BASE, patch_size=16, vocabulary_size=_ROWS_2),
+    "2-base-32": _networks(BASE, BASE, patch_size=32, vocabulary_size=_ROWS_2),
+    "2-large-16": _networks(LARGE, LARGE, patch_size=16, vocabulary_size=_ROWS_2),
+    "2-so400m-14": _networks(SO400M, SO400M, patch_size=14, vocabulary_size=_ROWS_2),
+    "2-so400m-16": _networks(SO400M, SO400M, patch_size=16, vocabulary_size=_ROWS_2),
+    "2-giant-16": _networks(_GIANT, SO400M, patch_size=16, vocabulary_size=_ROWS_2),
+}
+
+__all__ = ["HUGGING_FACE", "SIZES", "build", "networks_from", "trainable"]
+
+
+def build(config: ModelConfig, networks: DualNetworks) -> DualEncoder:
+    """Builds the model of a config.
+
+    Raises:
+      UserError: the vocabulary can't be read or has more pieces than the model has rows.
+    """
+    markers = {} if networks.vocabulary_size == _ROWS_2 else {"pad": "</s>", "eos": "</s>", "bos": "</s>"}
+    tokenizer = open_tokenizer(config.vocabulary, **markers)
+    rows = networks.vocabulary_size or tokenizer.vocab_size
+    layout = _hugging_face(dataclasses.replace(networks, vocabulary_size=rows), config.image_size)
+    return dual_encoder.build(config, networks, layout, tokenizer)
+
+
+def networks_from(config: Mapping[str, Any]) -> tuple[DualNetworks, int]:
+    """Returns the networks that a `config.json` describes, and the side of its images in pixels.
+
+    Raises:
+      UserError: it asks for what isn't built here.
+    """
+    vision, text = config.get("vision_config") or {}, config.get("text_config") or {}
+    for part in (vision, text):
+        expect_config(part, {"hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": _EPSILON, "num_channels": 3})
+    made = image_encoder.config_from(vision)
+    networks = _networks(
+        [getattr(made, key) for key in KEYS],
+        list(sizes_from(text, KEYS, *BASE).values()),
+        patch_size=made.patch_size,
+        width=text.get("projection_size", text.get("hidden_size", 768)),
+        length=text.get("max_position_embeddings", _LENGTH),
+        vocabulary_size=text.get("vocab_size", _ROWS),
+    )
+    expect_config({"text_config": {"projection_size": networks.width}}, {"text_config.projection_size": made.width})
+    return networks, vision.get("image_size", image_encoder.IMAGE_SIZE)
+
+
+def _hugging_face(networks: DualNetworks, image_size: int) -> Layout:
+    text = networks.text
+    return Layout(
+        rules=(
+            *image_encoder.hugging_face("img/", "vision_model."),
+            *image_encoder.pooling_rules("img/", "vision_model."),
+            *text_encoder.hugging_face("txt/", "text_model.", head="text_model.head", head_bias=True),
+            Rule("t", "logit_scale"),
+            Rule("b", "logit_bias"),
+        ),
+        config={
+            "architectures": ["SiglipModel"],
+            "model_type": "siglip",
+            "text_config": {
+                "model_type": "siglip_text_model",
+                **sizes_to(text, KEYS),
+                "vocab_size": networks.vocabulary_size,
+                "max_position_embeddings": text.length,
+                "projection_size": networks.width,
+                "hidden_act": "gelu_pytorch_tanh",
+                "layer_norm_eps": _EPSILON,
+            },
+            "vision_config": image_encoder.to_config(networks.vision, image_size) | {"vision_use_head": True},
+        },
+        unused=(r".*\.position_ids$",),
+    )

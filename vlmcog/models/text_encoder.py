@@ -8,14 +8,13 @@ from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from vlmcog.models import encoder
 from vlmcog.models.config import EncoderConfig
-from vlmcog.models.encoder import Encoder, dense, norm
-from vlmcog.models.hugging_face import Rule, within
-from vlmcog.models.layers import dtypes_of
+from vlmcog.models.encoder import Encoder
+from vlmcog.models.hugging_face import Rule, dense, norm, within
+from vlmcog.models.layers import Network, computing, dtypes_of
 from vlmcog.models.products import DENSE
 
 
@@ -36,18 +35,13 @@ class TextConfig(EncoderConfig):
     output_bias: bool = True
 
 
-class TextTransformer(nn.Module):
+class TextTransformer(Network):
     """Sentences to vectors of `output_width`. No token is masked: SigLIP reads its padding, as it was trained to."""
 
     config: TextConfig
     vocabulary_size: int
     eos: int
     output_width: int
-    dropout: float = 0.0
-    dtype: DTypeLike = jnp.float32
-    param_dtype: DTypeLike = jnp.float32
-    scan: bool = False
-    remat: bool = False
 
     @nn.compact
     def __call__(self, text: Int[Array, "n t"]) -> Float[Array, "n d"]:
@@ -58,7 +52,7 @@ class TextTransformer(nn.Module):
         positions = self.param("pos_embedding", init, (1, config.length, config.width), self.param_dtype)
         x = x + jnp.broadcast_to(positions.astype(self.dtype), x.shape)
         mask = jnp.tril(jnp.ones((len(text), config.length, config.length), bool)) if config.causal else None
-        x = Encoder(config, self.dropout, self.scan, self.remat, **dtypes, name="Encoder_0")(x, mask)
+        x = Encoder(config, **computing(self), name="Encoder_0")(x, mask)
         x = x[:, -1] if config.pool == "last" else _at_first(x, text == self.eos)
         return nn.Dense(self.output_width, config.output_bias, **dtypes, **DENSE, name="head")(x)
 

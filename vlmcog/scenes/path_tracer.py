@@ -4,6 +4,7 @@ Light bounces between surfaces and the blocks have a weak gloss. Boxes, ground a
 `materials.py`, spheres and cylinders their plain colours.
 """
 
+import dataclasses
 import functools
 import importlib.util
 import math
@@ -21,6 +22,7 @@ from vlmcog.scenes import materials
 from vlmcog.scenes.geometry import rotation_matrix
 from vlmcog.scenes.render import DEFAULT_SIZE, arrays
 from vlmcog.scenes.scene import BOX, SPHERE, Block, Scene
+from vlmcog.scenes.sensor import expose
 
 _SAMPLES = 64
 _BOUNCES = 4
@@ -59,7 +61,9 @@ def render(scenes: Sequence[Scene], size: int = DEFAULT_SIZE, *, description: st
         for image, scene in zip(images, scenes, strict=True):
             world = mitsuba.load_dict(_world(scene, size))
             linear = np.asarray(mitsuba.render(world, seed=scene.seed % 2**31))
-            image[:] = np.clip(linear * scene.sensor.exposure, 0, 1) ** (1 / 2.2) * 255 + 0.5
+            light = np.clip(linear * scene.sensor.exposure, 0, 1)  # before it is clipped, which `expose` can't
+            picture = (light ** (1 / 2.2) * 255 + 0.5).astype(np.uint8)
+            image[:] = expose(picture, dataclasses.replace(scene.sensor, exposure=1.0), seed=scene.seed)
             bar.advance()
     return images
 

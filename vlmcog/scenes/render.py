@@ -24,6 +24,7 @@ from vlmcog.scenes import bodies, materials, shadows, surfaces
 from vlmcog.scenes.compaction import packed
 from vlmcog.scenes.geometry import corners, rotation_matrix
 from vlmcog.scenes.scene import SHAPES, Block, Camera, Scene, Surface, Vector
+from vlmcog.scenes.sensor import expose
 from vlmcog.scenes.vectors import XYZ, dot, length, spread, where
 
 DEFAULT_SIZE = 224
@@ -54,7 +55,7 @@ def render(scenes: Sequence[Scene], size: int = DEFAULT_SIZE, *, description: st
 
 
 def _render_one(scene: Scene, *, size: int) -> np.ndarray:
-    return np.asarray(_trace(arrays(scene), size=size))
+    return expose(np.asarray(_trace(arrays(scene), size=size)), scene.sensor, seed=scene.seed)
 
 
 def arrays(scene: Scene) -> dict[str, Any]:
@@ -133,7 +134,8 @@ def _camera_frame(camera: Camera) -> np.ndarray:
 def trace(scene: dict[str, Any], *, size: int) -> UInt8[Array, "s s 3"]:
     """Returns the sRGB image of one scene's `arrays`: pure, for use under `jax.jit` with `size` static.
 
-    Many scenes on a CPU go through `jax.lax.map`, on an accelerator through `jax.vmap`.
+    It is a perfect camera's, before the scene's sensor. Many scenes on a CPU go through `jax.lax.map`, on an
+    accelerator through `jax.vmap`.
     """
     world = surfaces.of(scene)
     pixel = jnp.arange(size * size, dtype=jnp.int32)

@@ -4,12 +4,16 @@ Responses are a matrix with one row each and NaN where there is no answer; a pai
 answered.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from vlmcog.statistics.intervals import LEVEL, RESAMPLES, Interval, Weights, two_way_bootstrap
 
 Rows = Float[np.ndarray, "people items"]
+
+_IN_CACHE = 50_000
 
 
 def kappa_matrix(
@@ -24,14 +28,9 @@ def kappa_matrix(
     items = np.ones(responses.shape[1]) if items is None else items
     given = ~np.isnan(responses)
     chosen = [responses == option for option in np.unique(responses[given])]
-    both = _product(given, given, items)
-    total = np.where(both > 0, both, 1.0)
-    shares = [_product(option, given, items) / total for option in chosen]
-    observed = sum((_product(option, option, items) for option in chosen), np.zeros_like(total)) / total
-    expected = sum((share * share.T for share in shares), np.zeros_like(total))
-    constant = np.max([np.maximum(share, share.T) for share in shares] or [np.ones_like(total)], axis=0) >= 1 - 1e-12
-    undefined = constant | (both == 0)
-    return np.where(undefined, np.nan, (observed - expected) / np.where(undefined, 1.0, 1 - expected))
+    of_first = [_product(option, given, items) for option in chosen[:-1]]
+    agreed = sum((_product(option, option, items) for option in chosen), np.zeros((len(responses),) * 2))
+    return _kappas(_product(given, given, items), agreed, of_first, [counts.T for counts in of_first])
 
 
 def mean_kappa(responses: Rows) -> float:
@@ -59,11 +58,56 @@ def pair_mean(values: Float[np.ndarray, "n n"], weights: Weights) -> Float[np.nd
 
 
 def _mean_kappas(responses: Rows, people: Weights, items: Weights) -> Float[np.ndarray, " r"]:
+    """The mean over pairs as often as each person, and each item, was drawn; either may have one row, for all.
+
+    Counts are whole numbers, which single precision holds exactly up to 2^24.
+    """
     if len(items) == 1:
         return pair_mean(kappa_matrix(responses, items[0]), people)
-    return np.array(
-        [pair_mean(kappa_matrix(responses, row), people[k % len(people)][None])[0] for k, row in enumerate(items)]
-    )
+    first, second = np.triu_indices(len(responses), 1)
+    total, count = np.zeros((2, len(items)))
+    for block in _divided(len(first), responses.shape[1]):
+        choices = _choices(responses, first[block], second[block])
+        for part in _divided(len(items), len(block)):
+            n, agreed, *chosen = (items[part].astype(np.float32) @ choices).astype(float)
+            kappas = _kappas(n, agreed, chosen[::2], chosen[1::2])
+            drawn = people[part] if len(people) > 1 else people
+            weights = np.where(np.isnan(kappas), 0.0, drawn[:, first[block]] * drawn[:, second[block]])
+            total[part] += (weights * np.nan_to_num(kappas)).sum(-1)
+            count[part] += weights.sum(-1)
+    return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
+
+
+def _divided(n: int, width: int) -> list[Int[np.ndarray, " part"]]:
+    """Divides n rows of that width into parts that stay in the processor's cache."""
+    return np.array_split(np.arange(n), max(1, min(n, n * width // _IN_CACHE)))
+
+
+def _choices(
+    responses: Rows, first: Int[np.ndarray, " pairs"], second: Int[np.ndarray, " pairs"]
+) -> Float[np.ndarray, "choices items pairs"]:
+    """What `_kappas` counts of each pair: both answered; both alike; by option, the first, and the second, chose it."""
+    given = ~np.isnan(responses)
+    x, y, both = responses[first], responses[second], given[first] & given[second]
+    chosen = [(row == option) & both for option in np.unique(responses[given])[:-1] for row in (x, y)]
+    return np.stack([both, x == y, *chosen]).astype(np.float32).swapaxes(1, 2)
+
+
+def _kappas(
+    n: Float[np.ndarray, "*pairs"],
+    agreed: Float[np.ndarray, "*pairs"],
+    first: Sequence[Float[np.ndarray, "*pairs"]],
+    second: Sequence[Float[np.ndarray, "*pairs"]],
+) -> Float[np.ndarray, "*pairs"]:
+    """Kappas from counts: items that both answered, that they agreed on, and on which either chose each option.
+
+    The last option is not among them: it has what is left.
+    """
+    expected, constant = np.zeros_like(n), n == 0
+    for x, y in zip([*first, n - sum(first)], [*second, n - sum(second)], strict=True):
+        expected += x * y
+        constant |= np.maximum(x, y) >= n
+    return np.where(constant, np.nan, (n * agreed - expected) / np.where(constant, 1.0, n * n - expected))
 
 
 def _product(

@@ -1,21 +1,30 @@
 """The steps of a run, and what is done between them."""
 
 from collections.abc import Callable
-
-import grain
+from typing import Any, Protocol
 
 from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.errors import Stopped
 from vlmcog.models.boundary import Batch
 from vlmcog.progress import Progress
 from vlmcog.training.config import TrainConfig
-from vlmcog.training.device_source import DeviceBatches
 from vlmcog.training.metrics import MetricsWriter, RunningMetrics
 from vlmcog.training.optimizer import Optimizer
 from vlmcog.training.step import TrainState, TrainStep, evaluated, saved
 from vlmcog.training.stop import terminations
 from vlmcog.training.validation import Validate
-from vlmcog.training.watch import Watch
+
+
+class Batches(Protocol):
+    """An endless stream of batches that says where it is: grain's, or one that draws on the devices."""
+
+    def __next__(self) -> Batch:
+        """The next batch."""
+        ...
+
+    def get_state(self) -> dict[str, Any]:
+        """Where the stream is."""
+        ...
 
 
 def run(
@@ -24,12 +33,11 @@ def run(
     *,
     optimizer: Optimizer,
     train_step: TrainStep,
-    batches: grain.DatasetIterator | DeviceBatches,
+    batches: Batches,
     put: Callable[[Batch], Batch],
     validate: Validate | None,
     checkpoints: Checkpoints,
     writer: MetricsWriter,
-    watch: Watch,
 ) -> TrainState:
     """Trains from `state` to the last step of `config`.
 
@@ -38,29 +46,22 @@ def run(
 
     Raises:
       Stopped: SIGTERM came; there is a checkpoint of the step that was under way.
-      UserError: the loss or the gradient is not finite; the batch is kept.
     """
     first = int(state.step) + 1
     running = RunningMetrics(config.data.batch_size)
-    with (
-        Progress(config.total_steps, "training", unit="step", initial=first - 1) as bar,
-        terminations() as asked,
-        watch.explaining(),
-    ):
+    with Progress(config.total_steps, "training", unit="step", initial=first - 1) as bar, terminations() as asked:
         for step in range(first, config.total_steps + 1):
-            state, metrics = train_step(state, put(watch.take(step, next(batches))))
+            state, metrics = train_step(state, put(next(batches)))
             running.add(step, metrics)
             bar.advance(note=running.note)
             stops = asked.is_set() and step < config.total_steps
-            evaluates = _due(step, config.eval_every, config)
-            saves = stops or _due(step, config.save_every, config) or (evaluates and config.keep_best)
+            evaluates, saves = _due(step, config.eval_every, config), stops or _due(step, config.save_every, config)
             if evaluates or saves or _due(step, config.log_every, config):
                 writer.write(step, running.summarise())
-            held_out = validate(evaluated(optimizer, state)) if validate and evaluates else None
-            if held_out:
-                writer.write(step, held_out)
+            if validate and evaluates:
+                writer.write(step, validate(evaluated(optimizer, state)))
             if saves:
-                checkpoints.save(step, saved(optimizer, state), batches.get_state(), metrics=held_out)
+                checkpoints.save(step, saved(optimizer, state), batches.get_state())
             if stops:
                 raise Stopped(f"saved step {step} of {config.total_steps}; the same command goes on from there")
             if evaluates or saves:

@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import jax
-import numpy as np
 import tensorboardX
-from jaxtyping import Float
 
 from vlmcog import files
 from vlmcog.errors import UserError
@@ -21,23 +19,11 @@ from vlmcog.training.workdir import METRICS, TENSORBOARD
 Row = Mapping[str, float]
 
 
-class NotFiniteError(UserError):
-    """The loss or the gradient of a step is NaN or infinite."""
-
-    def __init__(self, message: str, step: int):
-        super().__init__(message)
-        self.step = step
-
-
 class MetricsWriter(Protocol):
     """Somewhere that rows of metrics go."""
 
     def write(self, step: int, row: Row) -> None:
         """Keeps a row; steps never go back."""
-        ...
-
-    def images(self, step: int, images: Float[np.ndarray, "n h w 3"]) -> None:
-        """Keeps pictures, from 0 to 1, where there is a place for them."""
         ...
 
     def close(self) -> None:
@@ -63,9 +49,6 @@ class JsonLines:
         self._file.write(json.dumps({"step": step, **row}) + "\n")
         self._file.flush()
 
-    def images(self, step: int, images: Float[np.ndarray, "n h w 3"]) -> None:
-        """Pictures have no place here."""
-
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
@@ -82,11 +65,6 @@ class TensorBoard:
         for name, value in row.items():
             self._writer.add_scalar(name, value, step)
 
-    def images(self, step: int, images: Float[np.ndarray, "n h w 3"]) -> None:
-        """Adds pictures side by side."""
-        if len(images):
-            self._writer.add_images("batch", images, step, dataformats="NHWC")
-
     def close(self) -> None:
         """Writes what is still in memory."""
         self._writer.close()
@@ -102,11 +80,6 @@ class Everywhere:
         """Writes a row to each."""
         for writer in self._writers:
             writer.write(step, row)
-
-    def images(self, step: int, images: Float[np.ndarray, "n h w 3"]) -> None:
-        """Hands pictures to each."""
-        for writer in self._writers:
-            writer.images(step, images)
 
     def close(self) -> None:
         """Closes each."""
@@ -146,7 +119,7 @@ class RunningMetrics:
         """Takes the metrics of a step that has been sent off, and waits for the step before it.
 
         Raises:
-          NotFiniteError: the loss or the gradient of the step before is not finite.
+          UserError: the loss or the gradient of the step before is not finite.
         """
         self._fetch()
         self._pending = (step, metrics)
@@ -180,10 +153,9 @@ class RunningMetrics:
 def _check_finite(step: int, metrics: Mapping[str, float]) -> None:
     for name in ("loss", "grad_norm"):
         if not math.isfinite(metrics[name]):
-            raise NotFiniteError(
+            raise UserError(
                 f"{name} is {metrics[name]} at step {step} (learning rate {metrics['learning_rate']:.3g}); "
-                "start in a new --workdir with a lower optimizer.learning_rate or more schedule.warmup_steps",
-                step,
+                "start in a new --workdir with a lower optimizer.learning_rate or more schedule.warmup_steps"
             )
 
 

@@ -3,17 +3,19 @@
 import pathlib
 
 import jax
+from jax.sharding import Mesh
 
+from vlmcog.checkpoints import pretrained
 from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.errors import UserError
 from vlmcog.models.boundary import Params, VisionLanguageModel
 from vlmcog.training import adapters, optimizer, sharding, step
-from vlmcog.training.config import MeshConfig, TrainConfig
+from vlmcog.training.config import MeshConfig
 from vlmcog.training.workdir import CHECKPOINTS, read_config
 
 
 def restore(workdir: pathlib.Path, model: VisionLanguageModel) -> Params:
-    """Returns the parameters that the run in `workdir` is judged by on one device: adapters merged, means in place.
+    """Returns the parameters of the newest checkpoint in `workdir` on one device: adapters merged, means in place.
 
     A run with adapters saves them alone, so that what they were trained on is made or read again.
 
@@ -24,26 +26,38 @@ def restore(workdir: pathlib.Path, model: VisionLanguageModel) -> Params:
     mesh = sharding.make_mesh(one, batch_size=1)
     built = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
     abstract = step.abstract_state(model, built, one, mesh)
-    kept = _judged(workdir, config, {"params": step.saved(built, abstract).params, "ema": abstract.ema})
+    kept = _newest(workdir, {"params": step.saved(built, abstract).params, "ema": abstract.ema})
     params = built.join(kept["ema"], kept["params"])
     if config.lora.active:
-        base = step.load_base(model, config.init_from, one, mesh) if config.init_from else None
+        base = load_base(model, config.init_from, one, mesh) if config.init_from else None
         first = step.first_state(model, built, abstract, seed=config.seed, base=base)
         params = built.join(params, first.params)
     return adapters.merge(config.lora, params)
 
 
-def judged_step(checkpoints: Checkpoints, config: TrainConfig) -> int | None:
-    """Returns the step of the checkpoint that a run is judged by: the best where it keeps one, else the last."""
-    best = checkpoints.best() if config.keep_best else None
-    return checkpoints.latest() if best is None else best
+def load_base(model: VisionLanguageModel, path: str, config: MeshConfig, mesh: Mesh) -> Params:
+    """Returns the parameters to start from, laid out on the devices: another run's, or those of a public checkpoint.
+
+    Args:
+      model: whose parameters they are.
+      path: the folder of a run, or what `pretrained.load` takes.
+      config: how parameters lie on the mesh.
+      mesh: the devices.
+
+    Raises:
+      UserError: the checkpoint can't be read or is one of another model.
+    """
+    where = sharding.shard_parameters(config, mesh, jax.eval_shape(model.init, jax.random.key(0)))
+    is_run = (pathlib.Path(path) / CHECKPOINTS).is_dir()
+    params = restore(pathlib.Path(path), model) if is_run else pretrained.load(path, model, where)
+    return jax.device_put(params, jax.tree.map(lambda leaf: leaf.sharding, where))
 
 
-def _judged(workdir: pathlib.Path, config: TrainConfig, abstract: dict[str, Params]) -> dict[str, Params]:
+def _newest(workdir: pathlib.Path, abstract: dict[str, Params]) -> dict[str, Params]:
     directory = workdir / CHECKPOINTS
     if directory.is_dir():
         with Checkpoints(directory) as checkpoints:
-            step = judged_step(checkpoints, config)
-            if step is not None:
-                return checkpoints.restore_state(step, abstract)
+            last = checkpoints.latest()
+            if last is not None:
+                return checkpoints.restore_state(last, abstract)
     raise UserError(f"no checkpoint in {directory}; train first, or name the --workdir of a run that has saved one")

@@ -11,7 +11,6 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from vlmcog.checkpoints import pretrained
 from vlmcog.models.boundary import Batch, Metrics, Params, VisionLanguageModel
 from vlmcog.training import accumulation, objective, sharding
 from vlmcog.training.config import MeshConfig
@@ -116,17 +115,6 @@ def first_state(
         compiler_options={"xla_backend_optimization_level": 0},  # it runs once, sooner than it could be optimised
     )
     return init(jax.random.key(seed), base)
-
-
-def load_base(model: VisionLanguageModel, path: str, config: MeshConfig, mesh: Mesh) -> Params:
-    """Returns the model's parameters in a checkpoint that `pretrained.load` takes, laid out on the devices.
-
-    Raises:
-      UserError: the checkpoint can't be read or is one of another model.
-    """
-    shapes = jax.eval_shape(model.init, jax.random.key(0))
-    where = sharding.shard_parameters(config, mesh, shapes)
-    return jax.device_put(pretrained.load(path, model, where), _shardings(where))
 
 
 def saved(optimizer: Optimizer, state: TrainState) -> TrainState:
