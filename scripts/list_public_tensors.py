@@ -100,7 +100,47 @@ def _second(width: int, mlp: int = 3420) -> dict[str, Any]:
     return {"hidden_size": 1280, "depth": 32, "num_heads": 16, "intermediate_size": mlp, "out_hidden_size": width}
 
 
+_GEMMA_NAMES = (
+    (r"^model\.language_model\.", "language_model.model."),
+    (r"^model\.", ""),
+    (r"^vision_tower\.", "vision_tower.vision_model."),
+)
+
+
+def _gemma(kind: str, text: Sequence[int], rows: int, image: int, **other: Any) -> dict[str, Any]:
+    keys = ("hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads")
+    sizes = dict(zip((*keys, "num_key_value_heads", "head_dim"), text, strict=True))
+    vision = {"model_type": "siglip_vision_model", "patch_size": 14, "image_size": image, "vision_use_head": False}
+    vision |= dict(zip(keys, _SO400M, strict=True))
+    return {"text_config": sizes | {"model_type": kind, "vocab_size": rows}, "vision_config": vision} | other
+
+
+def _paligemma(kind: str, text: Sequence[int], image: int) -> dict[str, Any]:
+    return _gemma(kind, text, 257_216, image, projection_dim=text[0], image_token_index=257_152)
+
+
+_2B, _9B, _27B = (2304, 26, 9216, 8, 4, 256), (3584, 42, 14_336, 16, 8, 256), (4608, 46, 36_864, 32, 16, 128)
+
 CONFIGS: dict[str, tuple[str, tuple[tuple[str, str], ...], dict[str, dict[str, Any]]]] = {
+    "paligemma": (
+        "paligemma",
+        _GEMMA_NAMES,
+        {f"3b {side}": _paligemma("gemma", (2048, 18, 16_384, 8, 1, 256), side) for side in (224, 448, 896)}
+        | {
+            "2-3b 224": _paligemma("gemma2", _2B, 224),
+            "2-10b 448": _paligemma("gemma2", _9B, 448),
+            "2-28b 896": _paligemma("gemma2", _27B, 896),
+        },
+    ),
+    "gemma3": (
+        "gemma3",
+        _GEMMA_NAMES,
+        {
+            "4b 896": _gemma("gemma3_text", (2560, 34, 10_240, 8, 4, 256), 262_208, 896),
+            "12b 896": _gemma("gemma3_text", (3840, 48, 15_360, 16, 8, 256), 262_208, 896),
+            "27b 896": _gemma("gemma3_text", (5376, 62, 21_504, 32, 16, 128), 262_208, 896),
+        },
+    ),
     "siglip": (
         "siglip",
         (),

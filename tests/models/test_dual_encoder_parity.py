@@ -10,6 +10,7 @@ import pytest
 from parity import TOLERANCE, assert_comes_back, change, difference, golden, jit, rebuild, remake
 
 from vlmcog.checkpoints import hugging_face
+from vlmcog.errors import UserError
 
 EOS = 3
 FAMILIES = ("siglip", "clip")
@@ -92,6 +93,30 @@ def _reshaped(params, shapes):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_untouched_checkpoint_comes_back_byte_for_byte(family, tmp_path):
     assert_comes_back(_golden(family), tmp_path)
+
+
+def _with_io(made, folder):
+    (folder / "io.safetensors").write_bytes((made.folder / "io.safetensors").read_bytes())
+    return folder
+
+
+def _readout(made):
+    return {name: np.asarray(leaf) for name, leaf in made.params["readout"].items()}
+
+
+def test_a_linear_read_out_is_blank_in_a_public_checkpoint_and_comes_back_from_ours(tmp_path):
+    public = golden("siglip", objective="linear", max_options=3)
+    assert {name: leaf.shape for name, leaf in _readout(public).items()} == {"kernel": (32, 3), "bias": (3,)}
+    assert not any(leaf.any() for leaf in _readout(public).values())
+    learnt = {name: np.random.default_rng(0).normal(size=x.shape).astype("f4") for name, x in _readout(public).items()}
+    hugging_face.save(tmp_path, public.model.hugging_face, public.params | {"readout": learnt})
+    back = golden("siglip", _with_io(public, tmp_path), objective="linear", max_options=3)
+    for name, leaf in _readout(back).items():
+        np.testing.assert_array_equal(leaf, learnt[name])
+    with pytest.raises(UserError, match=r"readout\.weight has shape \[3, 32\] but the model's .* is \[4, 32\]"):
+        golden("siglip", tmp_path, objective="linear", max_options=4)
+    with pytest.raises(UserError, match=r"holds readout\.\w+ and 1 more, .* which isn't in the model"):
+        golden("siglip", tmp_path)
 
 
 @pytest.mark.slow

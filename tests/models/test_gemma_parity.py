@@ -138,3 +138,50 @@ def test_transformers_reads_what_is_saved(name, tmp_path):
     saved, original = (theirs.from_pretrained(folder).state_dict() for folder in (tmp_path, made.folder))
     assert saved.keys() == original.keys()
     assert all((tensor == original[key]).all() for key, tensor in saved.items())
+
+
+def _untied(made):
+    """The golden's model with a matrix of its own for the logits, and its parameters."""
+    model = rebuild(made, change(made.networks, "decoder", tied=False))
+    embedding = made.params["llm"]["embedder"]["input_embedding"]
+    head = np.random.default_rng(0).normal(0, 0.03, embedding.shape).astype(np.float32)
+    return model, made.params | {"llm": made.params["llm"] | {"head": {"input_embedding": head}}}
+
+
+def test_an_untied_head_comes_back(tmp_path):
+    made = _golden("paligemma")
+    model, params = _untied(made)
+    hugging_face.save(tmp_path, model.hugging_face, params)
+    (tmp_path / "io.safetensors").write_bytes((made.folder / "io.safetensors").read_bytes())
+    back = golden("paligemma", tmp_path)
+    assert not back.networks.decoder.tied
+    np.testing.assert_array_equal(
+        back.params["llm"]["head"]["input_embedding"], params["llm"]["head"]["input_embedding"]
+    )
+
+
+@pytest.mark.slow
+def test_an_untied_head_gives_the_reference_s_logits(tmp_path):
+    transformers, torch = pytest.importorskip("transformers"), pytest.importorskip("torch")
+    made = _golden("paligemma")
+    model, params = _untied(made)
+    hugging_face.save(tmp_path, model.hugging_face, params)
+    theirs = transformers.AutoModelForImageTextToText.from_pretrained(tmp_path).eval()
+    arrays, n_image = made.arrays, 9
+    image_token, real = model.hugging_face.config["image_token_index"], arrays["mask_input"]
+
+    def whole(array, value):
+        padded = np.pad(array.astype(np.int64), ((0, 0), (n_image, 0)), constant_values=value)
+        return torch.tensor(padded)
+
+    with torch.no_grad():
+        logits = theirs(
+            input_ids=whole(arrays["text"], image_token),
+            attention_mask=whole(real, 1),
+            token_type_ids=whole(arrays["mask_ar"], 0),
+            pixel_values=torch.tensor(arrays["image"]).permute(0, 3, 1, 2),
+        ).logits.numpy()
+    batch = {key: jnp.asarray(arrays[key]) for key in ("image", "text", "mask_input", "mask_ar")}
+    ours = np.asarray(compiled(model.module)(params, batch))
+    assert difference(ours[real], logits[:, n_image:][real]) <= TOLERANCE
+    assert difference(ours[real], arrays["right_logits"][real]) > 0.1  # the tied one's

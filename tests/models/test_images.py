@@ -4,6 +4,7 @@ import importlib
 
 import numpy as np
 import pytest
+from parity import GOLDENS, VOCABULARY
 
 from vlmcog.errors import UserError
 from vlmcog.models import images
@@ -34,6 +35,7 @@ def _close(got, wanted, std):
         ("siglip", "SiglipImageProcessorPil", images.SIGLIP),
         ("clip", "CLIPImageProcessorPil", images.CLIP),
         ("idefics", "IdeficsImageProcessorPil", images.CLIP_SQUARE),
+        ("gemma3", "Gemma3ImageProcessorPil", images.BIG_VISION),
     ],
 )
 def test_squares_equal_the_references(module, name, recipe, shape):
@@ -61,6 +63,24 @@ def test_patches_equal_the_references(shape):
     wanted = wanted["pixel_values"].reshape(patches.shape)
     got, wanted = (np.moveaxis(x, 1, -1) for x in (patches, wanted))
     _close(got, wanted, images.CLIP.std)
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "recipe"),
+    [
+        ("paligemma", "paligemma", images.SIGLIP),  # its processor in transformers is SigLIP's
+        ("paligemma", "", images.BIG_VISION),
+        ("gemma3", "gemma3", images.BIG_VISION),
+        ("siglip", "siglip", images.SIGLIP),
+        ("flamingo", "idefics", images.CLIP_SQUARE),
+    ],
+)
+def test_a_checkpoint_s_pictures_are_prepared_as_its_reference_prepares_them(family, name, recipe):
+    config_json = str(GOLDENS / name / "config.json") if name else ""
+    own = {"size": "custom", "config_json": config_json, "vocabulary": VOCABULARY} if name else {"size": "nano"}
+    config = ModelConfig(family=family, image_size=48, **own)
+    processor = build(config).processor
+    np.testing.assert_array_equal(processor.image(_picture(61, 47)), recipe.square(_picture(61, 47), 48))
 
 
 def test_whole_images_are_only_scaled():

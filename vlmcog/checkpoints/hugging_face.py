@@ -87,10 +87,12 @@ def load(
       UserError: a file is damaged, a tensor is missing, has another shape or isn't in the model.
     """
     leaves = flatten_dict(abstract_params, sep="/")
-    pieces = plan(layout, leaves)
-    tensors = _named(path, layout)
-    _check(path, layout, pieces, tensors)
+    pieces, tensors = plan(layout, leaves), _named(path, layout)
     read = {}
+    if not any(name in tensors for name in layout.new):
+        read = {piece.rule.path: _blank(leaves[piece.rule.path]) for piece in pieces if piece.name in layout.new}
+        pieces = [piece for piece in pieces if piece.name not in layout.new]
+    _check(path, layout, pieces, tensors)
     with Progress(len(pieces), description, unit="tensor") as bar:
         for key, mine in _by_path(pieces).items():
             read[key] = _read(leaves[key], mine, tensors, bar)
@@ -245,6 +247,11 @@ def _read(leaf: Any, pieces: list[Piece], tensors: Mapping[str, Tensor], bar: Pr
             whole = _placed(sharding)(whole, _put(value, _rest(sharding, len(piece.place))), start)
         bar.advance()
     return whole
+
+
+def _blank(leaf: Any) -> np.ndarray | jax.Array:
+    sharding = getattr(leaf, "sharding", None)
+    return np.zeros(leaf.shape, leaf.dtype) if sharding is None else _zeros(leaf.shape, leaf.dtype, sharding)
 
 
 def _put(value: np.ndarray, sharding: Sharding) -> jax.Array:

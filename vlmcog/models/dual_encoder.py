@@ -25,7 +25,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from vlmcog.errors import UserError
 from vlmcog.models.boundary import Batch, Metrics, Params
 from vlmcog.models.config import ModelConfig, VisionConfig
-from vlmcog.models.hugging_face import Layout
+from vlmcog.models.hugging_face import Layout, dense
 from vlmcog.models.image_encoder import Pool, VisionTransformer
 from vlmcog.models.images import SIGLIP, ImageRecipe
 from vlmcog.models.layers import Network, computing, computing_as, dtypes_of
@@ -272,6 +272,8 @@ def build(config: ModelConfig, networks: DualNetworks, layout: Layout, tokenizer
     """
     rows = networks.vocabulary_size or tokenizer.vocab_size
     check_rows(tokenizer, rows, config.size)
+    if config.objective == "linear":
+        layout = _with_readout(layout)
     module = DualEncoderModule(
         networks=networks,
         vocabulary_size=rows,
@@ -289,6 +291,12 @@ def build(config: ModelConfig, networks: DualNetworks, layout: Layout, tokenizer
         max_options=config.max_options,
     )
     return DualEncoder(config, module, processor, layout)
+
+
+def _with_readout(layout: Layout) -> Layout:
+    """A linear read-out lies beside the towers' tensors, where transformers passes it over."""
+    rules = dense("readout", "readout")
+    return dataclasses.replace(layout, rules=(*layout.rules, *rules), new=tuple(rule.name for rule in rules))
 
 
 def _unit(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:

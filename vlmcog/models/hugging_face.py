@@ -86,6 +86,7 @@ class Layout:
         transformers wrote.
       tied: names that some files hold beside the tensor whose copy they are: {copy: original}.
       unused: patterns of tensors that the family never reads, such as buffers.
+      new: tensors that only vlmcog's files hold; where a file has none of them, what they hold starts at zero.
     """
 
     rules: tuple[Rule, ...]
@@ -93,6 +94,7 @@ class Layout:
     renames: tuple[tuple[str, str], ...] = ()
     tied: Mapping[str, str] = dataclasses.field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
 
     def canonical(self, name: str) -> str:
         """The name that `rules` uses for a name found in a file."""

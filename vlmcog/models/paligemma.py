@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from vlmcog.models import gemma, gemma_vlm, image_encoder
+from vlmcog.models import gemma, gemma_vlm, image_encoder, images
 from vlmcog.models.attention import positions_of, prefix_lm_mask, window_mask
 from vlmcog.models.config import ModelConfig, VisionConfig
 from vlmcog.models.gemma import Gemma, GemmaConfig, Masks, Past
@@ -19,6 +19,7 @@ from vlmcog.models.gemma_vlm import GemmaVLM
 from vlmcog.models.generative import GenerativeModel, Reading
 from vlmcog.models.hugging_face import Layout, dense, expect_config, read_config
 from vlmcog.models.image_encoder import SO400M, VisionTransformer, vision
+from vlmcog.models.images import ImageRecipe
 from vlmcog.models.layers import computing, computing_as
 from vlmcog.models.processor import Processor
 from vlmcog.models.tokenizer import check_rows, open_tokenizer
@@ -33,12 +34,14 @@ class PaliGemmaNetworks:
       decoder: the decoder.
       vocabulary_size: rows of the embedding; 0 for as many as the tokenizer has pieces.
       image_token: id of the image's placeholder in Hugging Face's texts; 0 for the first after the vocabulary.
+      recipe: how images are prepared: big_vision resizes bilinearly, Hugging Face's processor bicubically.
     """
 
     vision: VisionConfig
     decoder: GemmaConfig
     vocabulary_size: int = 0
     image_token: int = 0
+    recipe: ImageRecipe = images.BIG_VISION
 
     @property
     def image_multiple(self) -> int:
@@ -122,7 +125,8 @@ def build(config: ModelConfig, networks: PaliGemmaNetworks) -> GenerativeModel:
         vocabulary_size=rows,
         **computing_as(config),
     )
-    processor = Processor(tokenizer, config.image_size, config.prefix_length, config.suffix_length)
+    lengths = (config.prefix_length, config.suffix_length)
+    processor = Processor(tokenizer, config.image_size, *lengths, recipe=networks.recipe)
     layout = _hugging_face(dataclasses.replace(networks, vocabulary_size=rows), config.image_size)
     return GenerativeModel(config, module, processor, layout)
 
@@ -137,7 +141,7 @@ def networks_from(config: Mapping[str, Any]) -> tuple[PaliGemmaNetworks, int]:
     tower = image_encoder.config_from(read_config(config, "vision_config"))
     expect_config(config, {"text_config.use_bidirectional_attention": True})
     rows, image_token = read_config(config, "text_config.vocab_size"), read_config(config, "image_token_index")
-    networks = PaliGemmaNetworks(tower, decoder, rows, image_token)
+    networks = PaliGemmaNetworks(tower, decoder, rows, image_token, images.SIGLIP)
     return networks, read_config(config, "vision_config.image_size", default=image_encoder.IMAGE_SIZE)
 
 
