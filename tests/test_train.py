@@ -4,12 +4,14 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -151,7 +153,13 @@ def test_eight_devices_train_as_one_and_one_goes_on_for_them(arguments, undistur
 
 
 def test_what_a_run_leaves(undisturbed):
-    assert {path.name for path in undisturbed.iterdir()} == {"config.json", "train.jsonl", "tensorboard", "checkpoints"}
+    assert {path.name for path in undisturbed.iterdir()} == {
+        "config.json",
+        "data.json",
+        "train.jsonl",
+        "tensorboard",
+        "checkpoints",
+    }
     first, *_, last = [row for row in _rows(undisturbed) if "loss" in row]
     assert last["loss"] < first["loss"] / 2
     validation = [row for row in _rows(undisturbed) if "validation_loss" in row]
@@ -196,6 +204,14 @@ def test_another_config_leaves_the_workdir_as_it_is(arguments, undisturbed, chan
         ({"data.batch_size": 48}, r"data\.batch_size=48 is more than the 40 trials"),
         ({"data.batch_size": 12}, r"data\.batch_size=12 can't be split evenly over the 8 devices"),
         ({"mesh.fsdp": 16, "data.batch_size": 16}, r"needs 16 devices but there are 8"),
+        ({"mesh.tensor": 3, "mesh.fsdp": 4}, r"mesh\.fsdp=4 x mesh\.tensor=3 needs 12 devices but there are 8"),
+        ({"optimizer.accumulate": 4}, r"batch_size=8 cut into optimizer\.accumulate=4 parts can't .* multiple of 32"),
+        ({"optimizer.accumulate": 3}, r"can't be cut into optimizer\.accumulate=3 equal parts"),
+        ({"lora.base": "nf4"}, r"lora\.base goes with adapters; set lora\.language\.rank=8"),
+        ({"lora.language.rank": 2, "optimizer.trainable": '(("img/.*",False),(".*",True))'}, r"in lora\.also"),
+        ({"optimizer.trainable": '(("eye/.*",False),(".*",True))'}, r"the rule 'eye/\.\*' decides on no parameter"),
+        ({"keep_best": True, "eval_every": 0}, r"keep_best=True needs validations"),
+        ({"model.parameter_dtype": "bfloat16"}, r"would learn in bfloat16"),
         ({"model.image_size": 20}, r"model\.image_size=20"),
         ({"data.dataset": DATASET.replace("size16", "size32")}, r"python -m vlmcog\.datasets build"),
         ({"data.tasks": "red_block_any"}, r"red_block_any"),
@@ -217,6 +233,32 @@ def test_a_model_of_another_shape_is_refused(undisturbed):
     model = registry.build(dataclasses.replace(read_config(undisturbed).model, image_size=32))
     with pytest.raises(UserError, match=r"params/img/pos_embedding is float32\[1, 4, 32\] .* but float32\[1, 16, 32\]"):
         restore_params(undisturbed, model)
+
+
+def test_other_data_than_it_started_with_is_refused(arguments, undisturbed, tmp_path):
+    shutil.copytree(undisturbed, tmp_path / "run")
+    stored = json.loads((tmp_path / "run/data.json").read_text())
+    (tmp_path / "run/data.json").write_text(json.dumps(stored | {"train": "0" * 64}))
+    with pytest.raises(UserError, match=r"learnt from other data: the split train is not what it was \(fingerprint"):
+        train.main(arguments(tmp_path / "run"))
+
+
+def test_a_damaged_checkpoint_is_named_and_passed_over_when_asked(tmp_path, capsys):
+    tree = {"w": jnp.ones(4)}
+    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), tree)
+    with Checkpoints(tmp_path / "checkpoints", keep=3) as checkpoints:
+        for number in (1, 2):
+            checkpoints.save(number, tree, {"place": number})
+    for file in (tmp_path / "checkpoints/2/state").rglob("*"):
+        file.write_bytes(b"x") if file.is_file() else None
+    with Checkpoints(tmp_path / "checkpoints", keep=3) as checkpoints:
+        with pytest.raises(UserError, match=r"checkpoints/2 is damaged .* or give --skip_damaged"):
+            train._newest(checkpoints, abstract, skip_damaged=False)
+        last, restored = train._newest(checkpoints, abstract, skip_damaged=True)
+        assert (last, restored[1]) == (1, {"place": 1})
+        checkpoints.save(2, tree, {})
+    assert (tmp_path / "damaged-2").is_dir()
+    assert "checkpoints/2 is damaged" in capsys.readouterr().err
 
 
 def test_help_names_everything(capsys):

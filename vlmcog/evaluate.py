@@ -143,7 +143,7 @@ def _asker(run: _Run, batch_size: int) -> Ask:
     model = registry.build(run.config.model)
     params = result.restore(run.workdir, model)
     with Checkpoints(run.workdir / workdir_lib.CHECKPOINTS) as checkpoints:
-        step = checkpoints.latest()
+        step = result.judged_step(checkpoints, run.config)
 
     def ask(rung: Rung, source: TrialSource) -> pd.DataFrame:
         name = rung.evaluated_on

@@ -7,17 +7,18 @@ import functools
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import grain
 import jax
 from jax.sharding import Mesh
 
 from vlmcog import command_line
-from vlmcog.checkpoints.manager import Checkpoints
+from vlmcog.checkpoints.manager import Checkpoints, DamagedError
 from vlmcog.datasets import read
 from vlmcog.datasets.bank import read_bank
 from vlmcog.datasets.online import OnlineTrials
-from vlmcog.datasets.read import TrialSource
+from vlmcog.datasets.read import TrialSource, sampled_fingerprint
 from vlmcog.datasets.specs import parse
 from vlmcog.memory import keep_freed_memory
 from vlmcog.models import registry
@@ -38,6 +39,7 @@ from vlmcog.training import (
 from vlmcog.training import workdir as run
 from vlmcog.training.config import TrainConfig
 from vlmcog.training.device_source import DeviceBatches
+from vlmcog.training.watch import Watch
 
 EPILOG = """\
 example:
@@ -74,6 +76,9 @@ def main(argv: Sequence[str]) -> None:
         help="train nothing; print what a step takes, and whether it fits a device such as h100",
     )
     parser.add_argument(
+        "--skip_damaged", action="store_true", help="move a damaged checkpoint aside and go on from the one before"
+    )
+    parser.add_argument(
         "--devices", type=int, metavar="N", help="devices to compile a dry run for (default: those of this machine)"
     )
     options, overrides = parser.parse_known_args(argv)
@@ -82,42 +87,46 @@ def main(argv: Sequence[str]) -> None:
     if options.workdir is None:
         parser.error("--workdir is required, unless it is a --dry_run")
     keep_freed_memory()
-    train(config_file.load(options.config, overrides), options.workdir)
+    train(config_file.load(options.config, overrides), options.workdir, skip_damaged=options.skip_damaged)
 
 
-def train(config: TrainConfig, workdir: str | pathlib.Path) -> None:
+def train(config: TrainConfig, workdir: str | pathlib.Path, *, skip_damaged: bool = False) -> None:
     """Trains to the last step of `config`, from the newest checkpoint in `workdir` if there is one.
 
-    A run that was cut off and goes on has the same parameters, bit for bit, as one that was not.
+    A run that was cut off and goes on has the same parameters, bit for bit, as one that was not. With `skip_damaged`
+    it goes on from the newest checkpoint that can be read.
 
     Raises:
       UserError: config, data or devices don't allow the run, `workdir` holds another one, or the loss is NaN.
     """
     workdir = pathlib.Path(workdir)
     run.check(workdir, config)
-    mesh = sharding.make_mesh(config.mesh, config.data.batch_size)
+    mesh = sharding.make_mesh(config.mesh, config.data.batch_size, parts=config.optimizer.accumulate)
     model = registry.build(config.model)
-    batches = _batches(config, model.processor, mesh)
-    held_out = _load(config, "validation") if config.eval_every else None
+    source, held_out = _source(config), _load(config, "validation") if config.eval_every else None
+    splits = {"train": source, "validation": held_out}
+    data = {name: sampled_fingerprint(split) for name, split in splits.items() if isinstance(split, TrialSource)}
+    run.check_data(workdir, data)
+    batches = _batches(config, source, model.processor, mesh)
     optimise = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
     abstract = step.abstract_state(model, optimise, config.mesh, mesh)
     with (
         jax.set_mesh(mesh),
         contextlib.closing(batches),
-        Checkpoints(workdir / run.CHECKPOINTS, keep=config.keep) as checkpoints,
+        Checkpoints(workdir / run.CHECKPOINTS, keep=config.keep, keep_best=config.keep_best) as checkpoints,
     ):
-        last_step = checkpoints.latest() or 0
+        last_step, restored = _newest(checkpoints, step.saved(optimise, abstract), skip_damaged=skip_damaged)
         if last_step == config.total_steps:
             return _say(f"{workdir} is trained to its last step, {last_step}")
-        if last_step:
+        if restored:
             _say(f"going on from step {last_step} of {config.total_steps} in {workdir}")
-            state = checkpoints.restore_state(last_step, step.saved(optimise, abstract))
-            batches.set_state(checkpoints.restore_data(last_step))
-        if not last_step or config.lora.active:
+            state, place = restored
+            batches.set_state(place)
+        if not restored or config.lora.active:
             base = result.load_base(model, config.init_from, config.mesh, mesh) if config.init_from else None
             first = step.first_state(model, optimise, abstract, seed=config.seed, base=base)
-            state = step.resumed(optimise, first, state) if last_step else first
-        run.claim(workdir, config)
+            state = step.resumed(optimise, first, state) if restored else first
+        run.claim(workdir, config, data)
         with metrics.open_writers(workdir, last_step=last_step) as writer:
             loop.run(
                 config,
@@ -129,7 +138,22 @@ def train(config: TrainConfig, workdir: str | pathlib.Path) -> None:
                 validate=validation.make_validate(model, held_out, mesh, config) if held_out else None,
                 checkpoints=checkpoints,
                 writer=writer,
+                watch=Watch(workdir, model.processor, writer),
             )
+
+
+def _newest(
+    checkpoints: Checkpoints, abstract: step.TrainState, *, skip_damaged: bool
+) -> tuple[int, tuple[step.TrainState, dict[str, Any]] | None]:
+    """The last step with a checkpoint, or 0, and what that holds: the state and the place in the data."""
+    while last := checkpoints.latest():
+        try:
+            return last, (checkpoints.restore_state(last, abstract), checkpoints.restore_data(last))
+        except DamagedError as error:
+            if not skip_damaged:
+                raise
+            _say(f"{error}; moved to {checkpoints.set_aside(last)}")
+    return 0, None
 
 
 def _dry_run(options: argparse.Namespace, overrides: Sequence[str]) -> None:
@@ -139,11 +163,20 @@ def _dry_run(options: argparse.Namespace, overrides: Sequence[str]) -> None:
     print(dry_run.report(config_file.load(options.config, overrides), options.dry_run))
 
 
-def _batches(config: TrainConfig, processor: Processor, mesh: Mesh) -> grain.DatasetIterator | DeviceBatches:
+def _source(config: TrainConfig) -> TrialSource | OnlineTrials | None:
+    """Where trials to learn from are read or made; None where the devices make them."""
     data = config.data
     if data.online == "device":
+        return None
+    return OnlineTrials(parse(data.dataset), tasks=data.tasks) if data.online else _load(config, "train")
+
+
+def _batches(
+    config: TrainConfig, source: TrialSource | OnlineTrials | None, processor: Processor, mesh: Mesh
+) -> grain.DatasetIterator | DeviceBatches:
+    data = config.data
+    if source is None:
         return DeviceBatches(read_bank(data.bank), processor, data, seed=config.seed, mesh=mesh)
-    source = OnlineTrials(parse(data.dataset), tasks=data.tasks) if data.online else _load(config, "train")
     return input.train_batches(source, processor.fitted(source.asked()), data, seed=config.seed)
 
 

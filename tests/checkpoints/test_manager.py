@@ -98,6 +98,18 @@ def test_the_newest_are_kept(tmp_path):
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["2", "3"]
 
 
+def test_the_best_is_kept_beside_the_newest(tmp_path):
+    losses = {1: 0.9, 2: 0.4, 3: None, 4: 0.6, 5: None}
+    with Checkpoints(tmp_path, keep=1, keep_best=True) as checkpoints:
+        assert checkpoints.best() is None
+        for step, loss in losses.items():
+            metrics = None if loss is None else {"validation_loss": loss}
+            checkpoints.save(step, {"w": jnp.zeros(1)}, {}, metrics=metrics)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "5"]
+    with Checkpoints(tmp_path) as reader:
+        assert (reader.best(), reader.latest()) == (2, 5)
+
+
 def test_a_half_written_checkpoint_is_not_picked_up_and_cleared_away(tmp_path):
     _save(tmp_path, 1)
     folder = tmp_path / "checkpoints"
@@ -156,7 +168,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, pattern, how):
     _save(tmp_path, 1, 2)
     _damage(tmp_path / "checkpoints" / "2", pattern, how)
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
-        with pytest.raises(UserError, match=r"checkpoints/2 is damaged .*; remove it") as caught:  # noqa: PT012
+        with pytest.raises(UserError, match=r"checkpoints/2 is damaged .*remove it or give --skip_damaged") as caught:  # noqa: PT012
             checkpoints.restore_state(2, _abstract(_state(), *_split_over(1)))
             checkpoints.restore_data(2)
         assert "\n" not in str(caught.value)

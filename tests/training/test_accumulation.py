@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -76,3 +78,14 @@ def test_a_distribution_is_learnt_as_its_expected_answer(make_real_batch, compil
         float(compiled_loss(make_real_batch(target)[3])[0]) for target in ([0.25, 0.75], [1.0, 0.0], [0.0, 1.0])
     )
     assert half == pytest.approx(0.25 * only_yes + 0.75 * only_no, rel=1e-5)
+
+
+@pytest.mark.parametrize("by_token", [False, True])
+def test_by_token_the_loss_never_holds_more_logits_than_one_token_has(make_real_batch, by_token):
+    model, params, hard, _ = make_real_batch([1.0, 0.0])
+    config = dataclasses.replace(model.config, loss_by_token=by_token)
+    loss = dataclasses.replace(model, config=config).loss
+    written = str(jax.make_jaxpr(jax.value_and_grad(lambda p: loss(p, hard)[0]))(params))
+    rows = model.processor.tokenizer.vocab_size
+    assert (f"f32[2,{config.suffix_length},{rows}]" in written) != by_token
+    assert f"f32[2,{rows}]" in written or not by_token

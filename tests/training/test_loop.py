@@ -8,7 +8,7 @@ import pytest
 
 from vlmcog.checkpoints.manager import Checkpoints, restore_params
 from vlmcog.errors import Stopped, UserError
-from vlmcog.training import input, loop, metrics, optimizer, sharding, step
+from vlmcog.training import input, loop, metrics, optimizer, sharding, step, watch
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def run(tmp_path, bright_model, make_trials):
                     validate=validate,
                     checkpoints=checkpoints,
                     writer=writer,
+                    watch=watch.Watch(tmp_path, bright_model.processor, writer),
                 )
             finally:
                 batches.close()
@@ -84,8 +85,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_not_kept(run, make_confi
     config = make_config(
         save_every=1, optimizer={"method": "adamw", "learning_rate": 1e38, "clip_norm": 0.0}, mesh={"fsdp": 1}
     )
-    with pytest.raises(UserError, match=r"(loss|grad_norm) is (nan|inf) at step \d+ \(learning rate .*new --workdir"):
+    with pytest.raises(
+        UserError, match=r"(loss|grad_norm) is (nan|inf) at step \d+ \(learning rate .*new --workdir"
+    ) as caught:
         run(config)
+    batch = np.load(tmp_path / "not_finite.npz")
+    assert {"image", "answer"} < set(batch)
+    assert f"its batch (items {', '.join(batch['item'])}) is in {tmp_path / 'not_finite.npz'}" in str(caught.value)
     params = restore_params(tmp_path, bright_model)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
     assert all(np.isfinite(list(row.values())).all() for row in _rows(tmp_path))

@@ -26,8 +26,15 @@ from vlmcog.training.config import MeshConfig
 )
 def test_mesh(data, fsdp, shape):
     mesh = sharding.make_mesh(MeshConfig(data, fsdp), batch_size=24)
-    assert tuple(mesh.shape.values()) == shape
+    assert tuple(mesh.shape.values()) == (*shape, 1)
     assert set(mesh.axis_types) == {AxisType.Auto}
+
+
+def test_tensor_devices_share_an_example():
+    mesh = sharding.make_mesh(MeshConfig(tensor=2), batch_size=4)
+    assert mesh.shape == {"data": 1, "fsdp": 4, "tensor": 2}
+    with pytest.raises(UserError, match=r"mesh.data=1 x mesh.fsdp=4 x mesh.tensor=4 needs 16 devices but there are 8"):
+        sharding.make_mesh(MeshConfig(fsdp=4, tensor=4), batch_size=4)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 
 from vlmcog.checkpoints import big_vision
-from vlmcog.models import registry
-from vlmcog.models.config import ModelConfig
 from vlmcog.training import input, optimizer, result, sharding, step
-from vlmcog.training.config import MeshConfig
 
 
 def _start(model, config):
@@ -52,27 +49,6 @@ def test_many_devices_give_the_losses_of_one(make_config, bright_model_with_drop
     for many in others:
         for alone, together in zip(one, many, strict=True):
             assert together == pytest.approx(alone, rel=1e-5, abs=1e-5)
-
-
-def test_fsdp_gives_the_gradients_of_one_device():
-    """On the real architecture."""
-    model = registry.build(ModelConfig(size="nano", image_size=16))
-    image = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
-    examples = [model.processor.train_example(one, "Will it fall?", "yes") for one in image]
-    batch = {key: np.stack([example[key] for example in examples]) for key in examples[0]}
-    quickly = {"xla_backend_optimization_level": 0}
-
-    def gradients(config):
-        mesh = sharding.make_mesh(config, batch_size=8)
-        with jax.set_mesh(mesh):
-            where = sharding.shard_parameters(config, mesh, jax.eval_shape(model.init, jax.random.key(0)))
-            where = jax.tree.map(lambda leaf: leaf.sharding, where)
-            params = jax.jit(model.init, out_shardings=where, compiler_options=quickly)(jax.random.key(0))
-            of_loss = jax.jit(jax.value_and_grad(lambda *a: model.loss(*a)[0]), compiler_options=quickly)
-            return jax.device_get(of_loss(params, sharding.put_batch(batch, mesh)))
-
-    one, many = gradients(MeshConfig(fsdp=1)), gradients(MeshConfig(fsdp=8))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), one, many)
 
 
 def test_a_big_vision_checkpoint_is_where_training_starts(make_config, bright_model, tmp_path):

@@ -13,11 +13,16 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from jax.sharding import Sharding, SingleDeviceSharding
 from jaxtyping import PyTree
+from orbax.checkpoint.checkpoint_managers import preservation_policy as preservation
 
 from vlmcog.errors import UserError
 from vlmcog.models.boundary import Params, VisionLanguageModel
 
 STATE, DATA = "state", "data"
+
+
+class DamagedError(UserError):
+    """A checkpoint can't be read."""
 
 
 class Checkpoints:
@@ -29,16 +34,25 @@ class Checkpoints:
     Args:
       directory: where they are kept, one folder a step.
       keep: how many; older ones are deleted. None is to read only, which leaves a run that is writing there alone.
+      keep_best: whether the one with the lowest validation loss is kept beside them.
 
     Raises:
       UserError: the directory can't be made.
     """
 
-    def __init__(self, directory: pathlib.Path, *, keep: int | None = None):
+    def __init__(self, directory: pathlib.Path, *, keep: int | None = None, keep_best: bool = False):
         writes = keep is not None
         if writes:
             _make(directory)
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False, cleanup_tmp_directories=writes)
+        policies: list[preservation.PreservationPolicy] = [preservation.LatestN(keep)]
+        if keep_best:
+            policies.append(preservation.BestN(get_metric_fn=_merit, n=1, keep_checkpoints_without_metrics=False))
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=preservation.AnyPreservationPolicy(policies) if writes else None,
+            best_fn=_merit if keep_best or not writes else None,
+            create=False,
+            cleanup_tmp_directories=writes,
+        )
         handlers = {STATE: ocp.PyTreeCheckpointHandler(), DATA: ocp.JsonCheckpointHandler()}
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options, item_handlers=handlers)
 
@@ -53,15 +67,35 @@ class Checkpoints:
         """Returns the step of the newest complete checkpoint, or None."""
         return self._manager.latest_step()
 
-    def save(self, step: int, state: PyTree, data: Mapping[str, Any]) -> None:
-        """Copies the state and goes on while it is written, with `data`, the JSON-like place in the input.
+    def best(self) -> int | None:
+        """Returns the step of the complete checkpoint with the lowest validation loss, or None where none has one."""
+        return self._manager.best_step()
+
+    def set_aside(self, step: int) -> pathlib.Path:
+        """Moves a checkpoint out of the way, to the folder that is returned."""
+        damaged = self._manager.directory / str(step)
+        aside = damaged.parent.parent / f"damaged-{step}"
+        damaged.rename(aside)
+        self._manager.reload()
+        return pathlib.Path(aside)
+
+    def save(
+        self, step: int, state: PyTree, data: Mapping[str, Any], *, metrics: Mapping[str, float] | None = None
+    ) -> None:
+        """Copies the state and goes on while it is written.
+
+        Args:
+          step: steps done.
+          state: a tree of arrays.
+          data: the JSON-like place in the input.
+          metrics: of a validation at that step, where there was one, with `validation_loss`.
 
         Raises:
           UserError: the disk is full, as may be found out at the next save or on leaving.
         """
         items = ocp.args.Composite(**{STATE: ocp.args.PyTreeSave(state), DATA: ocp.args.JsonSave(dict(data))})
         with _interrupts_held(), self._room():
-            self._manager.save(step, args=items)
+            self._manager.save(step, args=items, metrics=dict(metrics) if metrics else None)
 
     def restore_state(self, step: int, abstract: PyTree) -> PyTree:
         """Returns the state with the shapes, dtypes and shardings of `abstract`, or those of its fields that it names.
@@ -102,8 +136,9 @@ class Checkpoints:
             raise
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
-            raise UserError(
-                f"{self._manager.directory / str(step)} is damaged ({reason}); remove it to go on from the one before"
+            raise DamagedError(
+                f"{self._manager.directory / str(step)} is damaged ({reason}); to go on from the one before, remove it "
+                "or give --skip_damaged"
             ) from error
 
     def _check(self, step: int, abstract: PyTree) -> None:
@@ -153,6 +188,10 @@ def _interrupts_held() -> Iterator[None]:
         signal.signal(signal.SIGINT, usual)
     if pressed.is_set():
         signal.raise_signal(signal.SIGINT)
+
+
+def _merit(metrics: Mapping[str, float]) -> float:
+    return -metrics["validation_loss"]
 
 
 def _is_full_disk(error: BaseException | None) -> bool:

@@ -97,6 +97,8 @@ class ModelConfig:
       compute_dtype: dtype of activations; logits, softmax and loss are float32 in any case.
       scan: run the layers as one rolled loop: compiles faster, runs slower on CPU; the parameters are the same.
       remat: recompute activations in the backward pass: less memory, slower.
+      loss_by_token: read off the logits of one answer token at a time: the loss of a long answer takes the memory of
+        batch x vocabulary, not times the answer's length. For families that write.
 
     Raises:
       UserError: a value is unknown or two values can't go together.
@@ -116,6 +118,7 @@ class ModelConfig:
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     scan: bool = False
     remat: bool = False
+    loss_by_token: bool = False
 
     def __post_init__(self) -> None:
         _check_choice("family", self.family, registry.FAMILIES)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float
 from vlmcog.models.attention import attend
 from vlmcog.models.config import Activation, EncoderConfig
 from vlmcog.models.hugging_face import Rule, dense, heads, joined_heads, norm, within
-from vlmcog.models.layers import Network, dropout, dtypes_of, stack_layers
+from vlmcog.models.layers import Network, dropout, dtypes_of, split_batch, stack_layers
 from vlmcog.models.norms import LayerNorm
 from vlmcog.models.products import DENSE
 
@@ -58,7 +58,7 @@ class _EncoderBlock(nn.Module):
     @nn.compact
     def __call__(self, x, _, mask):
         config, dtypes = self.config, dtypes_of(self)
-        drop = dropout(self)
+        drop, x = dropout(self), split_batch(x)
         y = LayerNorm(config.epsilon, **dtypes, name="LayerNorm_0")(x)
         y = MultiHeadAttention(config.num_heads, **dtypes, name="MultiHeadDotProductAttention_0")(y, y, mask)
         x = x + drop(y)

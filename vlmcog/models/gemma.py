@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Int
 from vlmcog.models.attention import KeysValues, attend, soft_cap, window_mask
 from vlmcog.models.config import DecoderConfig
 from vlmcog.models.hugging_face import DECODER_KEYS, Rule, expect_config, sizes_to, within
-from vlmcog.models.layers import Network, dropout, dtypes_of, stack_layers
+from vlmcog.models.layers import Network, dropout, dtypes_of, split_batch, stack_layers
 from vlmcog.models.norms import RMSNorm
 from vlmcog.models.products import product
 from vlmcog.models.rope import frequencies, rotate
@@ -201,7 +201,7 @@ class _Block(nn.Module):
     def __call__(self, x, own, positions, masks, slot):
         kind, past = own
         dtypes = dtypes_of(self)
-        drop = dropout(self)
+        drop, x = dropout(self), split_batch(x)
         y = RMSNorm(**dtypes, name="pre_attention_norm")(x)
         y, keys_values = _Attention(self.config, **dtypes, name="attn")(y, kind, past, positions, masks, slot)
         if self.config.post_norms:

@@ -93,13 +93,28 @@ class GenerativeModel(Model):
         weights = jnp.take_along_axis(batch["mask_loss"], where, axis=1, mode="fill", fill_value=False)
         targets = jnp.take_along_axis(batch["text"], where, axis=1, mode="clip")
         hidden = jnp.take_along_axis(hidden, where[..., None] - 1, axis=1, mode="clip")
-        logits = self._apply("logits", params, hidden)
+        log_probability, right = self._read_off(params, hidden, targets)
 
         n_tokens = jnp.maximum(weights.sum(), 1).astype(jnp.float32)
-        loss = -jnp.sum(_log_probability(logits, targets), where=weights) / n_tokens
-        right = jnp.argmax(logits, axis=-1) == targets
+        loss = -jnp.sum(log_probability, where=weights) / n_tokens
         accuracy = jnp.sum(right & weights).astype(jnp.float32) / n_tokens
         return loss, {"loss": loss, "accuracy": accuracy, "n_tokens": n_tokens}
+
+    def _read_off(
+        self, params: Params, hidden: Float[Array, "b a d"], targets: Int[Array, "b a"]
+    ) -> tuple[Float[Array, "b a"], Bool[Array, "b a"]]:
+        """The log-probability of each target, and whether it is the likeliest token."""
+
+        def read(hidden: Array, targets: Array) -> tuple[Array, Array]:
+            logits = self._apply("logits", params, hidden)
+            return _log_probability(logits, targets), jnp.argmax(logits, axis=-1) == targets
+
+        if not self.config.loss_by_token:
+            return read(hidden, targets)
+        # Recomputed in the backward pass, so that no more than one token's logits are ever kept.
+        by_token = jnp.swapaxes(hidden, 0, 1), targets.T
+        log_probability, right = jax.lax.map(lambda token: jax.checkpoint(read)(*token), by_token)
+        return log_probability.T, right.T
 
     def prefill(self, params: Params, prefix: Batch) -> Cache:
         """Reads image and prefix; the cache has one slot for each image token and each place of the text."""

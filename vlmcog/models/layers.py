@@ -1,12 +1,18 @@
 """What the layers of every network share: how they are stacked, and how they are told to compute."""
 
+import math
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jax.typing import DTypeLike
+from jaxtyping import Array, Float
 
 from vlmcog.models.config import ModelConfig
+
+BATCH_AXES = ("data", "fsdp")  # of a mesh, over which batches are split
 
 
 class Network(nn.Module, kw_only=True):
@@ -66,3 +72,16 @@ def dropout(module: Any) -> nn.Dropout:
 def dtypes_of(module: Any) -> dict[str, Any]:
     """The module's `dtype` (of activations) and `param_dtype`, to hand on to its parts."""
     return {"dtype": module.dtype, "param_dtype": module.param_dtype}
+
+
+def split_batch(x: Float[Array, "b ..."]) -> Float[Array, "b ..."]:
+    """Keeps activations split over the devices of `jax.set_mesh` as the batch is; without a mesh, leaves them alone.
+
+    Left to itself the compiler may gather the activations of all devices to spare itself gathering the weights.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    axes = tuple(axis for axis in BATCH_AXES if axis in mesh.axis_names)
+    ways = math.prod(mesh.shape[axis] for axis in axes)
+    if ways == 1 or x.shape[0] % ways:  # one example, as when parameters are made
+        return x
+    return jax.lax.with_sharding_constraint(x, PartitionSpec(axes, *[PartitionSpec.UNCONSTRAINED] * (x.ndim - 1)))

@@ -15,7 +15,7 @@ from vlmcog.models.attention import KeysValues, attend
 from vlmcog.models.config import DecoderConfig
 from vlmcog.models.encoder import ACTIVATIONS
 from vlmcog.models.hugging_face import Rule, gated_mlp, heads, joined_heads, within
-from vlmcog.models.layers import Network, dropout, dtypes_of, stack_layers
+from vlmcog.models.layers import Network, dropout, dtypes_of, split_batch, stack_layers
 from vlmcog.models.norms import RMSNorm
 from vlmcog.models.products import DENSE
 from vlmcog.models.rope import rotate
@@ -109,7 +109,7 @@ class LlamaBlock(nn.Module):
     def __call__(self, x, past, angles, mask, slot):
         """The block's tokens, and their keys and values among those of the past."""
         config, dtypes = self.config, dtypes_of(self)
-        drop = dropout(self)
+        drop, x = dropout(self), split_batch(x)
         y = RMSNorm(config.epsilon, plus_one=False, **dtypes, name="attention_norm")(x)
         y, keys_values = _Attention(config, **dtypes, name="attention")(y, past, angles, mask, slot)
         x = x + drop(y)

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 from vlmcog.models.attention import attend
 from vlmcog.models.encoder import ACTIVATIONS, Mlp
 from vlmcog.models.hugging_face import Rule, dense, gated_mlp, joined_heads, norm, packed_heads, within
-from vlmcog.models.layers import Network, dropout, dtypes_of, stack_layers
+from vlmcog.models.layers import Network, dropout, dtypes_of, split_batch, stack_layers
 from vlmcog.models.llama import GatedMlp
 from vlmcog.models.norms import LayerNorm, RMSNorm
 from vlmcog.models.products import DENSE
@@ -104,6 +104,7 @@ class _Block(nn.Module):
         config, dtypes = self.config, dtypes_of(self)
         drop = dropout(self)
         mask = jnp.where(is_full, *masks)
+        x = split_batch(x)
         y = _norm(config, dtypes, "attention_norm")(x)
         x = x + drop(_Attention(config.num_heads, **dtypes, name="attention")(y, angles, mask))
         y = _norm(config, dtypes, "mlp_norm")(x)

@@ -209,22 +209,25 @@ class ScheduleConfig:
 
 @dataclasses.dataclass(frozen=True)
 class MeshConfig:
-    """How the devices divide the work. Every device holds a part of the batch.
+    """How the devices divide the work: the batch over data x fsdp, the work on an example over tensor.
 
     Attributes:
       data: copies of the parameters.
-      fsdp: devices that share one copy. In either, -1 stands for all devices that the other leaves.
+      fsdp: devices that share one copy. In either, -1 stands for all devices that the others leave.
+      tensor: devices that divide the heads and the MLP's width of every layer, which takes a fast link between them.
       rules: (pattern, value) pairs that say how a parameter is laid out, first match first: `fsdp` splits its largest
-        divisible dimension, `replicate` keeps it whole.
+        divisible dimension, and where `tensor` is above 1 heads and MLP widths over it; `replicate` keeps it whole.
     """
 
     data: int = 1
     fsdp: int = -1
+    tensor: int = 1
     rules: tuple[tuple[str, Literal["fsdp", "replicate"]], ...] = ((".*", "fsdp"),)
 
     def __post_init__(self) -> None:
         if self.data == self.fsdp == -1 or any(size == 0 or size < -1 for size in (self.data, self.fsdp)):
             raise UserError(f"mesh.data={self.data} and mesh.fsdp={self.fsdp} must be positive; one of them may be -1")
+        tree.check_at_least("mesh.tensor", self.tensor, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,6 +242,8 @@ class TrainConfig:
       eval_items: validation trials used, at most.
       save_every: steps between checkpoints.
       keep: checkpoints kept; older ones are deleted.
+      keep_best: whether the checkpoint with the lowest validation loss is kept beside them, and evaluated in the place
+        of the last; there is a checkpoint to every validation then.
       init_from: what to start from: the folder of another run, or a public checkpoint, big_vision's .npz or a folder
         of Hugging Face's format; empty for random parameters.
     """
@@ -250,6 +255,7 @@ class TrainConfig:
     eval_items: int = 256
     save_every: int = 250
     keep: int = 2
+    keep_best: bool = False
     init_from: str = ""
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -264,6 +270,8 @@ class TrainConfig:
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed={self.seed} is out of range; give 0 to {2**32 - 1}")
         tree.check_at_least("eval_every", self.eval_every, 0)
+        if self.keep_best and not self.eval_every:
+            raise UserError("keep_best=True needs validations to tell the best; set eval_every, or keep_best=False")
         if self.data.batch_size % self.optimizer.accumulate:
             raise UserError(
                 f"data.batch_size={self.data.batch_size} can't be cut into optimizer.accumulate="

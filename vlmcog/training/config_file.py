@@ -70,6 +70,7 @@ def _check_argument(argument: str) -> None:
             "--config",
             "--workdir",
             "--dry_run",
+            "--skip_damaged",
             "--devices",
             "--help",
             *(f"{OVERRIDE}{key}" for key in config_lib.dotted_keys()),

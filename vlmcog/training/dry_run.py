@@ -46,7 +46,7 @@ def report(config: TrainConfig, device: str = "") -> str:
     """
     if device and device not in MEMORY:
         raise UserError(f"device {device!r} is unknown; use one of {', '.join(MEMORY)}")
-    mesh = sharding.make_mesh(config.mesh, config.data.batch_size)
+    mesh = sharding.make_mesh(config.mesh, config.data.batch_size, parts=config.optimizer.accumulate)
     model = registry.build(config.model)
     built = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
     abstract = step.abstract_state(model, built, config.mesh, mesh)

@@ -16,6 +16,7 @@ from vlmcog.training.augment import augment
 from vlmcog.training.config import DataConfig
 
 BATCHES_AHEAD = 4
+ITEM = "item"  # in a batch, beside what the model takes: the items' names
 
 
 def train_batches(
@@ -51,6 +52,12 @@ def soft_example(trial: Trial, target: np.ndarray, processor: Processor, most_op
 
 def _prepare(
     trial: Trial, rng: np.random.Generator, *, processor: Processor, config: DataConfig, most_options: int
+) -> Example:
+    return _learnt(trial, rng, processor, config, most_options) | {ITEM: np.array(trial.item, "U80")}
+
+
+def _learnt(
+    trial: Trial, rng: np.random.Generator, processor: Processor, config: DataConfig, most_options: int
 ) -> Example:
     target = targets.shares(trial, config)
     image = augment(rng, trial.image, trial.question, config.augment)

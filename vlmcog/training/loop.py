@@ -13,6 +13,7 @@ from vlmcog.training.optimizer import Optimizer
 from vlmcog.training.step import TrainState, TrainStep, evaluated, saved
 from vlmcog.training.stop import terminations
 from vlmcog.training.validation import Validate
+from vlmcog.training.watch import Watch
 
 
 class Batches(Protocol):
@@ -38,6 +39,7 @@ def run(
     validate: Validate | None,
     checkpoints: Checkpoints,
     writer: MetricsWriter,
+    watch: Watch,
 ) -> TrainState:
     """Trains from `state` to the last step of `config`.
 
@@ -46,22 +48,29 @@ def run(
 
     Raises:
       Stopped: SIGTERM came; there is a checkpoint of the step that was under way.
+      UserError: the loss or the gradient is not finite; the batch is kept.
     """
     first = int(state.step) + 1
     running = RunningMetrics(config.data.batch_size)
-    with Progress(config.total_steps, "training", unit="step", initial=first - 1) as bar, terminations() as asked:
+    with (
+        Progress(config.total_steps, "training", unit="step", initial=first - 1) as bar,
+        terminations() as asked,
+        watch.explaining(),
+    ):
         for step in range(first, config.total_steps + 1):
-            state, metrics = train_step(state, put(next(batches)))
+            state, metrics = train_step(state, put(watch.take(step, next(batches))))
             running.add(step, metrics)
             bar.advance(note=running.note)
             stops = asked.is_set() and step < config.total_steps
-            evaluates, saves = _due(step, config.eval_every, config), stops or _due(step, config.save_every, config)
+            evaluates = _due(step, config.eval_every, config)
+            saves = stops or _due(step, config.save_every, config) or (evaluates and config.keep_best)
             if evaluates or saves or _due(step, config.log_every, config):
                 writer.write(step, running.summarise())
-            if validate and evaluates:
-                writer.write(step, validate(evaluated(optimizer, state)))
+            held_out = validate(evaluated(optimizer, state)) if validate and evaluates else None
+            if held_out:
+                writer.write(step, held_out)
             if saves:
-                checkpoints.save(step, saved(optimizer, state), batches.get_state())
+                checkpoints.save(step, saved(optimizer, state), batches.get_state(), metrics=held_out)
             if stops:
                 raise Stopped(f"saved step {step} of {config.total_steps}; the same command goes on from there")
             if evaluates or saves:

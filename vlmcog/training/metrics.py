@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import jax
+import numpy as np
 import tensorboardX
+from jaxtyping import Float
 
 from vlmcog import files
 from vlmcog.errors import UserError
@@ -19,11 +21,23 @@ from vlmcog.training.workdir import METRICS, TENSORBOARD
 Row = Mapping[str, float]
 
 
+class NotFiniteError(UserError):
+    """The loss or the gradient of a step is NaN or infinite."""
+
+    def __init__(self, message: str, step: int):
+        super().__init__(message)
+        self.step = step
+
+
 class MetricsWriter(Protocol):
     """Somewhere that rows of metrics go."""
 
     def write(self, step: int, row: Row) -> None:
         """Keeps a row; steps never go back."""
+        ...
+
+    def images(self, step: int, images: Float[np.ndarray, "n h w 3"]) -> None:
+        """Keeps pictures, from 0 to 1, where there is a place for them."""
         ...
 
     def close(self) -> None:
@@ -49,6 +63,9 @@ class JsonLines:
         self._file.write(json.dumps({"step": step, **row}) + "\n")
         self._file.flush()
 
+    def images(self, step: int, images: Float[np.ndarray, "n h w 3"]) -> None:
+        """Pictures have no place here."""
+
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
@@ -65,6 +82,11 @@ class TensorBoard:
         for name, value in row.items():
             self._writer.add_scalar(name, value, step)
 
+    def images(self, step: int, images: Float[np.ndarray, "n h w 3"]) -> None:
+        """Adds pictures side by side."""
+        if len(images):
+            self._writer.add_images("batch", images, step, dataformats="NHWC")
+
     def close(self) -> None:
         """Writes what is still in memory."""
         self._writer.close()
@@ -80,6 +102,11 @@ class Everywhere:
         """Writes a row to each."""
         for writer in self._writers:
             writer.write(step, row)
+
+    def images(self, step: int, images: Float[np.ndarray, "n h w 3"]) -> None:
+        """Hands pictures to each."""
+        for writer in self._writers:
+            writer.images(step, images)
 
     def close(self) -> None:
         """Closes each."""
@@ -119,7 +146,7 @@ class RunningMetrics:
         """Takes the metrics of a step that has been sent off, and waits for the step before it.
 
         Raises:
-          UserError: the loss or the gradient of the step before is not finite.
+          NotFiniteError: the loss or the gradient of the step before is not finite.
         """
         self._fetch()
         self._pending = (step, metrics)
@@ -153,9 +180,10 @@ class RunningMetrics:
 def _check_finite(step: int, metrics: Mapping[str, float]) -> None:
     for name in ("loss", "grad_norm"):
         if not math.isfinite(metrics[name]):
-            raise UserError(
+            raise NotFiniteError(
                 f"{name} is {metrics[name]} at step {step} (learning rate {metrics['learning_rate']:.3g}); "
-                "start in a new --workdir with a lower optimizer.learning_rate or more schedule.warmup_steps"
+                "start in a new --workdir with a lower optimizer.learning_rate or more schedule.warmup_steps",
+                step,
             )
 
 

@@ -10,12 +10,12 @@ from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.errors import UserError
 from vlmcog.models.boundary import Params, VisionLanguageModel
 from vlmcog.training import adapters, optimizer, sharding, step
-from vlmcog.training.config import MeshConfig
+from vlmcog.training.config import MeshConfig, TrainConfig
 from vlmcog.training.workdir import CHECKPOINTS, read_config
 
 
 def restore(workdir: pathlib.Path, model: VisionLanguageModel) -> Params:
-    """Returns the parameters of the newest checkpoint in `workdir` on one device: adapters merged, means in place.
+    """Returns the parameters that the run in `workdir` is judged by on one device: adapters merged, means in place.
 
     A run with adapters saves them alone, so that what they were trained on is made or read again.
 
@@ -26,13 +26,19 @@ def restore(workdir: pathlib.Path, model: VisionLanguageModel) -> Params:
     mesh = sharding.make_mesh(one, batch_size=1)
     built = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
     abstract = step.abstract_state(model, built, one, mesh)
-    kept = _newest(workdir, {"params": step.saved(built, abstract).params, "ema": abstract.ema})
+    kept = _judged(workdir, config, {"params": step.saved(built, abstract).params, "ema": abstract.ema})
     params = built.join(kept["ema"], kept["params"])
     if config.lora.active:
         base = load_base(model, config.init_from, one, mesh) if config.init_from else None
         first = step.first_state(model, built, abstract, seed=config.seed, base=base)
         params = built.join(params, first.params)
     return adapters.merge(config.lora, params)
+
+
+def judged_step(checkpoints: Checkpoints, config: TrainConfig) -> int | None:
+    """Returns the step of the checkpoint that a run is judged by: the best where it keeps one, else the last."""
+    best = checkpoints.best() if config.keep_best else None
+    return checkpoints.latest() if best is None else best
 
 
 def load_base(model: VisionLanguageModel, path: str, config: MeshConfig, mesh: Mesh) -> Params:
@@ -53,11 +59,11 @@ def load_base(model: VisionLanguageModel, path: str, config: MeshConfig, mesh: M
     return jax.device_put(params, jax.tree.map(lambda leaf: leaf.sharding, where))
 
 
-def _newest(workdir: pathlib.Path, abstract: dict[str, Params]) -> dict[str, Params]:
+def _judged(workdir: pathlib.Path, config: TrainConfig, abstract: dict[str, Params]) -> dict[str, Params]:
     directory = workdir / CHECKPOINTS
     if directory.is_dir():
         with Checkpoints(directory) as checkpoints:
-            last = checkpoints.latest()
-            if last is not None:
-                return checkpoints.restore_state(last, abstract)
+            step = judged_step(checkpoints, config)
+            if step is not None:
+                return checkpoints.restore_state(step, abstract)
     raise UserError(f"no checkpoint in {directory}; train first, or name the --workdir of a run that has saved one")

@@ -1,7 +1,8 @@
 """How parameters and batches lie on the devices.
 
-The mesh has the axes `data` (copies of the parameters) and `fsdp` (devices that share a copy); a batch is split over
-both. The compiler adds the communication (GSPMD): the step is written as if there were one device.
+The mesh has the axes `data` (copies of the parameters), `fsdp` (devices that share a copy), and `tensor` (devices that
+divide each layer); a batch is split over the first two. The compiler adds the communication (GSPMD): the step is
+written as if there were one device.
 """
 
 from collections.abc import Mapping
@@ -12,31 +13,42 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from vlmcog.errors import UserError
+from vlmcog.models.layers import BATCH_AXES
 from vlmcog.training.config import MeshConfig
+from vlmcog.training.input import ITEM
+from vlmcog.training.matrices import matrix_of
 from vlmcog.training.rules import apply_rules, name_of
 
-AXES = ("data", "fsdp")
+AXES = (*BATCH_AXES, "tensor")
 
 
-def make_mesh(config: MeshConfig, batch_size: int) -> Mesh:
+def make_mesh(config: MeshConfig, batch_size: int, *, parts: int = 1) -> Mesh:
     """Lays the devices out as a mesh; devices that it doesn't need stay idle.
+
+    Args:
+      config: the mesh.
+      batch_size: of all devices together.
+      parts: that a batch is cut into, one after the other.
 
     Raises:
       UserError: the mesh needs more devices than there are, or the batch can't be split over it evenly.
     """
-    devices = jax.devices()
-    data, fsdp = _fill(config.data, config.fsdp, len(devices)), _fill(config.fsdp, config.data, len(devices))
-    if data * fsdp > len(devices):
+    devices, tensor = jax.devices(), config.tensor
+    data = _fill(config.data, config.fsdp * tensor, len(devices))
+    fsdp = _fill(config.fsdp, config.data * tensor, len(devices))
+    named = f"mesh.data={data} x mesh.fsdp={fsdp}" + (f" x mesh.tensor={tensor}" if tensor > 1 else "")
+    needed = data * fsdp * tensor
+    if needed > len(devices):
+        raise UserError(f"{named} needs {needed} devices but there are {len(devices)}; lower one")
+    if batch_size % (data * fsdp * parts):
+        cut = f" cut into optimizer.accumulate={parts} parts" if parts > 1 else ""
         raise UserError(
-            f"mesh.data={data} x mesh.fsdp={fsdp} needs {data * fsdp} devices but there are {len(devices)}; lower one"
-        )
-    if batch_size % (data * fsdp):
-        raise UserError(
-            f"data.batch_size={batch_size} can't be split evenly over the {data * fsdp} devices of "
-            f"mesh.data={data} x mesh.fsdp={fsdp}; use a multiple of {data * fsdp}"
+            f"data.batch_size={batch_size}{cut} can't be split evenly over the {data * fsdp} devices of "
+            f"mesh.data={data} x mesh.fsdp={fsdp}; use a multiple of {data * fsdp * parts}"
         )
     # Explicit axes, the default, would want every operation of the model annotated.
-    return jax.make_mesh((data, fsdp), AXES, axis_types=(AxisType.Auto,) * 2, devices=devices[: data * fsdp])
+    types = (AxisType.Auto,) * len(AXES)
+    return jax.make_mesh((data, fsdp, tensor), AXES, axis_types=types, devices=devices[:needed])
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -45,13 +57,13 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """The first dimension split over all devices."""
-    return NamedSharding(mesh, PartitionSpec(AXES))
+    """The first dimension split over `data` and `fsdp`."""
+    return NamedSharding(mesh, PartitionSpec(BATCH_AXES))
 
 
 def put_batch(batch: Mapping[str, jax.Array | np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Sends a batch to the devices; what is there already stays."""
-    return jax.device_put(dict(batch), batch_sharding(mesh))
+    """Sends a batch to the devices, without its items' names; what is there already stays."""
+    return jax.device_put({name: leaf for name, leaf in batch.items() if name != ITEM}, batch_sharding(mesh))
 
 
 def shard_parameters(config: MeshConfig, mesh: Mesh, params: Any) -> Any:
@@ -61,8 +73,11 @@ def shard_parameters(config: MeshConfig, mesh: Mesh, params: Any) -> Any:
       UserError: `mesh.rules` doesn't cover every parameter or has a rule without one.
     """
     values = apply_rules("mesh.rules", config.rules, params)
-    where = jax.tree.map(lambda leaf, value: _sharding(leaf.shape, value, mesh), params, values)
-    return with_shardings(params, where)
+
+    def place(path: tuple[Any, ...], leaf: Any, value: str) -> NamedSharding:
+        return replicated(mesh) if value == "replicate" else _split(name_of(path), leaf.shape, mesh)
+
+    return with_shardings(params, jax.tree_util.tree_map_with_path(place, params, values))
 
 
 def with_shardings(shapes: Any, where: Any) -> Any:
@@ -95,10 +110,16 @@ def _fill(size: int, other: int, devices: int) -> int:
     return max(devices // other, 1) if size == -1 else size
 
 
-def _sharding(shape: tuple[int, ...], value: str, mesh: Mesh) -> NamedSharding:
+def _split(name: str, shape: tuple[int, ...], mesh: Mesh) -> NamedSharding:
+    """Heads or MLP width over `tensor`, the largest other dimension over `fsdp`, as far as they divide."""
+    spec: list[str | None] = [None] * len(shape)
+    matrix = matrix_of(name)
+    if matrix and matrix.split and mesh.shape["tensor"] > 1 and shape[matrix.split] % mesh.shape["tensor"] == 0:
+        spec[matrix.split] = "tensor"
     ways = mesh.shape["fsdp"]
-    divisible = [axis for axis, size in enumerate(shape) if size and size % ways == 0]
-    if value == "replicate" or ways == 1 or not divisible:
-        return replicated(mesh)
-    axis = max(divisible, key=lambda axis: shape[axis])
-    return NamedSharding(mesh, PartitionSpec(*[None] * axis, "fsdp"))
+    free = [axis for axis, size in enumerate(shape) if spec[axis] is None and size and size % ways == 0]
+    if ways > 1 and free:
+        spec[max(free, key=lambda axis: shape[axis])] = "fsdp"
+    while spec and spec[-1] is None:
+        spec.pop()
+    return NamedSharding(mesh, PartitionSpec(*spec))

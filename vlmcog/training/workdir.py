@@ -1,4 +1,4 @@
-"""The folder of a run: `config.json`, `train.jsonl`, `tensorboard/`, `checkpoints/`."""
+"""The folder of a run: `config.json`, `data.json`, `train.jsonl`, `tensorboard/`, `checkpoints/`."""
 
 import json
 import pathlib
@@ -10,7 +10,13 @@ from vlmcog.training import config as config_lib
 from vlmcog.training import tree
 from vlmcog.training.config import TrainConfig
 
-CONFIG, CHECKPOINTS, METRICS, TENSORBOARD = "config.json", "checkpoints", "train.jsonl", "tensorboard"
+CONFIG, DATA, CHECKPOINTS, METRICS, TENSORBOARD = (
+    "config.json",
+    "data.json",
+    "checkpoints",
+    "train.jsonl",
+    "tensorboard",
+)
 
 MAY_CHANGE = ("data.data_dir", "data.threads", "mesh.")  # where and on what a run goes on, not what it computes
 
@@ -29,9 +35,32 @@ def check(workdir: pathlib.Path, config: TrainConfig) -> None:
         raise UserError(f"--workdir {workdir} is a file; name a folder")
 
 
-def claim(workdir: pathlib.Path, config: TrainConfig) -> None:
-    """Writes the config into a workdir that has none."""
+def check_data(workdir: pathlib.Path, fingerprints: dict[str, str]) -> None:
+    """Checks that a run goes on with the data that it started with.
+
+    Args:
+      workdir: the run's folder.
+      fingerprints: of the splits that are read, by name.
+
+    Raises:
+      UserError: a split's is another one.
+    """
+    if not (workdir / DATA).exists():
+        return
+    theirs = _read(workdir / DATA)
+    for split, digest in fingerprints.items():
+        if theirs.get(split) != digest:
+            raise UserError(
+                f"{workdir} learnt from other data: the split {split} is not what it was (fingerprint {digest[:12]}, "
+                f"not {str(theirs.get(split))[:12]}); restore that data, or use another --workdir"
+            )
+
+
+def claim(workdir: pathlib.Path, config: TrainConfig, fingerprints: dict[str, str] | None = None) -> None:
+    """Writes the config, and the fingerprints of the data, into a workdir that has none."""
     if not (workdir / CONFIG).exists():
+        if fingerprints:
+            files.write_text(workdir / DATA, json.dumps(fingerprints, indent=2) + "\n")
         files.write_text(workdir / CONFIG, config_lib.to_json(config))
 
 
