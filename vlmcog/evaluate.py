@@ -19,7 +19,7 @@ from vlmcog.datasets.read import TrialSource
 from vlmcog.datasets.shortcuts import Shortcut, shortcut_baselines
 from vlmcog.datasets.specs import DatasetSpec
 from vlmcog.errors import UserError
-from vlmcog.evaluation import examples, ladder, manifest, metrics, observers, pseudo_r, tables
+from vlmcog.evaluation import examples, fitted_noise, ladder, manifest, metrics, observers, pseudo_r, tables
 from vlmcog.evaluation import people as people_lib
 from vlmcog.evaluation.alignment import alignment_metrics
 from vlmcog.evaluation.answers import answer
@@ -29,7 +29,7 @@ from vlmcog.evaluation.metrics import Metric
 from vlmcog.evaluation.people import People
 from vlmcog.evaluation.summary import summary
 from vlmcog.humans import reading
-from vlmcog.humans.judgments import on_task_scale
+from vlmcog.humans.judgments import fingerprint, on_task_scale
 from vlmcog.models import registry
 from vlmcog.training import result
 from vlmcog.training import workdir as workdir_lib
@@ -78,11 +78,11 @@ def evaluate(
         raise UserError(f"--batch_size {batch_size} is too small; give 1 or more")
     run = _open_run(pathlib.Path(workdir))
     data_dir = data_dir or run.config.data.data_dir or None
-    table = None if judgments is None else _read_judgments(pathlib.Path(judgments), datasets)
-    sources = {rung: _open(rung, data_dir, table) for rung in _choose(datasets, run.tuned_on, data_dir)}
+    given = None if judgments is None else _read_judgments(pathlib.Path(judgments), datasets)
+    sources = {rung: _open(rung, data_dir, given) for rung in _choose(datasets, run.tuned_on, data_dir)}
     ask = functools.partial(_reread, run) if rescore else _asker(run, batch_size)
     for rung, source in sources.items():
-        _score(run, rung, source, ask(rung, source), _shortcuts(rung, source, data_dir), table)
+        _score(run, rung, source, ask(rung, source), _shortcuts(rung, source, data_dir), given)
     return tables.read_metrics(run.workdir, run=run.name, make_it=make_command(run.workdir))
 
 
@@ -104,6 +104,14 @@ class _Run:
         return specs.parse(self.config.data.dataset)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Judgments:
+    """Judgments from a file, checked and on the scale of their tasks."""
+
+    path: pathlib.Path
+    table: pd.DataFrame
+
+
 def _open_run(workdir: pathlib.Path) -> _Run:
     return _Run(workdir, workdir_lib.read_config(workdir), manifest.read(workdir)["run"])
 
@@ -120,19 +128,19 @@ def _choose(datasets: Sequence[str], tuned_on: DatasetSpec, data_dir: str | os.P
                 print(f"not evaluated: {rung.name}; make its dataset with: {build_command(rung.spec, data_dir)}")
 
 
-def _read_judgments(path: pathlib.Path, datasets: Sequence[str]) -> pd.DataFrame:
+def _read_judgments(path: pathlib.Path, datasets: Sequence[str]) -> _Judgments:
     if len(datasets) != 1 or LADDER in datasets:
         raise UserError(f"{path} holds judgments of one set, for several share names of items; name it in --datasets")
-    return on_task_scale(reading.read(path).table)
+    return _Judgments(path, on_task_scale(reading.read(path).table))
 
 
-def _open(rung: Rung, data_dir: str | os.PathLike[str] | None, judgments: pd.DataFrame | None) -> TrialSource:
+def _open(rung: Rung, data_dir: str | os.PathLike[str] | None, judgments: _Judgments | None) -> TrialSource:
     source = read.load(rung.spec, SPLIT, data_dir, tasks=(rung.task,))
     if judgments is not None:
         items = {trial.item for trial in source}
-        if not (judgments.task.eq(rung.task) & judgments.item.isin(items)).any():
+        if not (judgments.table.task.eq(rung.task) & judgments.table.item.isin(items)).any():
             raise UserError(
-                f"the judgments hold no answer to {rung.task!r} about an item of {rung.spec}, split {SPLIT}"
+                f"{judgments.path} holds no answer to {rung.task!r} about an item of {rung.spec}, split {SPLIT}"
             )
     elif not any(trial.answer != NO_ANSWER or trial.judgments or trial.aggregate for trial in source):
         raise UserError(f"{rung.evaluated_on} has neither truths nor people's judgments to score answers against")
@@ -176,13 +184,14 @@ def _score(
     source: TrialSource,
     answers: pd.DataFrame,
     shortcuts: Sequence[Shortcut],
-    judgments: pd.DataFrame | None,
+    judgments: _Judgments | None,
 ) -> None:
     """Writes what follows from the answers on one rung; a run that is cut off keeps the rungs before it."""
-    people = people_lib.gather(source, answers.item, judgments)
-    others = observers.observer_answers(source, answers, shortcuts)
+    people = people_lib.gather(source, answers.item, judgments.table if judgments else None)
+    noise = fitted_noise.fit(source, people)
+    others = observers.observer_answers(source, answers, shortcuts, noise)
     everyone = pd.concat([answers, others], ignore_index=True) if len(others) else answers
-    scored = observers.chance(answers) + _score_each(everyone, people)
+    scored = observers.chance(answers) + _score_each(everyone, people) + observers.fitted(noise)
     if people is not None:
         scored += people_lib.people_metrics(answers, people)
         means = people_lib.item_table(people, answers.item, evaluated_on=rung.evaluated_on)
@@ -193,7 +202,9 @@ def _score(
     tables.write(consistency(everyone, people), tables.consistency_path(run.workdir, rung))
     drawn = examples.to_json(examples.examples(source, answers, people))
     files.write_text(tables.examples_path(run.workdir, rung), drawn)
-    manifest.update(run.workdir, rung.evaluated_on, _facts(rung, source, people, scored))
+    facts = _facts(rung, source, people, scored) | _facts_of_file(judgments)
+    _note_changes(rung, manifest.read(run.workdir)["evaluations"].get(rung.evaluated_on, {}), facts)
+    manifest.update(run.workdir, rung.evaluated_on, facts)
     rows = metrics.table(
         scored,
         run=run.name,
@@ -227,6 +238,23 @@ def _facts(rung: Rung, source: TrialSource, people: People | None, scored: Seque
         "fingerprint": read.fingerprint(source),
         "undefined": {f"{metric.model}: {metric.name}": metric.undefined for metric in scored if metric.undefined},
     }
+
+
+def _facts_of_file(judgments: _Judgments | None) -> dict[str, str]:
+    """Which file the judgments came from, and what was in it; empty where they are the set's own."""
+    if judgments is None:
+        return {"judgments_file": "", "judgments_fingerprint": ""}
+    return {"judgments_file": judgments.path.name, "judgments_fingerprint": fingerprint(judgments.table)}
+
+
+def _note_changes(rung: Rung, before: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Says where a set is scored on other data, or against other judgments, than the last time."""
+    name = rung.evaluated_on
+    if before.get("fingerprint", facts["fingerprint"]) != facts["fingerprint"]:
+        print(f"note: the data of {name} have changed since it was last evaluated")
+    if before.get("judgments_fingerprint", facts["judgments_fingerprint"]) != facts["judgments_fingerprint"]:
+        now, then = (facts_["judgments_file"] or "the set itself" for facts_ in (facts, before))
+        print(f"note: the judgments of {name}, from {now}, are not those of the last evaluation, from {then}")
 
 
 def _n_people(people: People | None) -> int:

@@ -186,6 +186,21 @@ def test_judgments_from_a_file_and_simulated_ones_called_so(answered, simulated,
     assert "simulated participants" in set(pd.read_csv(answered / "consistency/lerer_towers.csv")["first"])
     facts = json.loads((answered / "manifest.json").read_text())["evaluations"]["lerer_towers"]
     assert (facts["judges"], facts["people"]) == ("simulated participants", 8)
+    assert facts["judgments_file"] == "simulated.csv"
+
+
+@pytest.mark.usefixtures("no_fit")
+def test_changed_judgments_are_noticed(answered, simulated, capsys):
+    pd.read_csv(simulated).query("participant < 'simulated-3'").to_csv(simulated, index=False)
+    for _ in range(2):
+        evaluate(answered, ["lerer_towers"], rescore=True, judgments=simulated)
+        assert "note" not in capsys.readouterr().out
+    table = pd.read_csv(simulated)
+    table.loc[3, "response"] = 1 - table.response[3]
+    table.to_csv(simulated, index=False)
+    evaluate(answered, ["lerer_towers"], rescore=True, judgments=simulated)
+    said = "the judgments of lerer_towers, from simulated.csv, are not those of the last evaluation, from simulated.csv"
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("names", [["ladder"], ["lerer_towers", "cubeworld_towers/wooden_small"]])

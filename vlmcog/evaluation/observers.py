@@ -3,6 +3,7 @@
 Their answers are tables like a model's and are scored like a model's; their names say what they are.
 """
 
+import functools
 import json
 from collections.abc import Sequence
 
@@ -13,8 +14,9 @@ from jaxtyping import Float
 from vlmcog.datasets.features import NO_ANSWER
 from vlmcog.datasets.read import TrialSource
 from vlmcog.datasets.shortcuts import Shortcut
+from vlmcog.evaluation.fitted_noise import FittedNoise
 from vlmcog.evaluation.metrics import Metric
-from vlmcog.humans.heuristics import OBSERVERS
+from vlmcog.humans.heuristics import OBSERVERS, noisy_simulator
 
 OBSERVER = "observer: "
 CHANCE, MAJORITY, LOGISTIC = f"{OBSERVER}chance", f"{OBSERVER}majority", f"{OBSERVER}logistic"
@@ -29,12 +31,23 @@ def chance(answers: pd.DataFrame) -> list[Metric]:
     return [Metric(CHANCE, "accuracy", accuracy, len(known))]
 
 
-def observer_answers(source: TrialSource, answers: pd.DataFrame, shortcuts: Sequence[Shortcut] = ()) -> pd.DataFrame:
+def fitted(noise: FittedNoise | None) -> list[Metric]:
+    """Returns the noise that was fitted to people, in sides; nothing where none was."""
+    return [Metric(f"{OBSERVER}{noise.name}", "fitted_noise", noise.position, noise.n, noise.interval)] if noise else []
+
+
+def observer_answers(
+    source: TrialSource,
+    answers: pd.DataFrame,
+    shortcuts: Sequence[Shortcut] = (),
+    noise: FittedNoise | None = None,
+) -> pd.DataFrame:
     """Returns the observers' answers to the trials that a model answered, in the layout of the model's.
 
     `majority` always gives the answer that is most often right in this very set, so no constant answer does better;
-    `logistic` observers know one simple cue (see `datasets.shortcuts`); the others are those of `humans.heuristics`.
-    An observer that cannot answer every trial, such as a physical simulator before photographs, is left out.
+    `logistic` observers know one simple cue (see `datasets.shortcuts`); the others are those of `humans.heuristics`,
+    and the noisy simulator once more with the `noise` that was fitted to people, if any. An observer that cannot answer
+    every trial, such as a physical simulator before photographs, is left out.
     """
     tables = []
     known = answers.loc[answers.answer != NO_ANSWER, "answer"]
@@ -44,7 +57,10 @@ def observer_answers(source: TrialSource, answers: pd.DataFrame, shortcuts: Sequ
     for shortcut in shortcuts:
         p_yes = list(np.stack([1 - shortcut.probability, shortcut.probability], -1))
         tables.append(_table(answers, f"{LOGISTIC} ({shortcut.name})", p_yes))
-    for name, observe in OBSERVERS.items():
+    observers = dict(OBSERVERS)
+    if noise:
+        observers[noise.name] = functools.partial(noisy_simulator, noise=noise.noise)
+    for name, observe in observers.items():
         given = [probabilities for trial in source if (probabilities := observe(trial)) is not None]
         if len(given) == len(answers):
             tables.append(_table(answers, f"{OBSERVER}{name}", given))

@@ -13,6 +13,7 @@ Only the first four are needed. A set that publishes no single answers has the a
 `mean` and `n`, the number of people, with the interval `low`, `high` where there is one.
 """
 
+import hashlib
 import math
 import re
 from collections.abc import Sequence
@@ -103,6 +104,11 @@ def check_aggregates(table: pd.DataFrame, *, source: str, rows: Sequence[int] | 
 def counted(table: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows that no rule has excluded."""
     return table.loc[table["excluded"] == ""]
+
+
+def fingerprint(table: pd.DataFrame) -> str:
+    """Returns a digest of a table: equal for equal judgments in equal order, whether read from CSV or Parquet."""
+    return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()
 
 
 def overshoots(table: pd.DataFrame) -> Bool[np.ndarray, " n"]:

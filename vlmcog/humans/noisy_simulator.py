@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 
 from vlmcog.scenes.geometry import rotation_matrix
 from vlmcog.scenes.physics import fallen
@@ -93,12 +93,21 @@ def fit(
       n: simulations a scene.
       seed: the same for every noise: common random numbers.
     """
-    likelihoods = []
-    for noise in tried:
-        falls = np.array([p_fall(blocks, noise, n=n, seed=seed) for blocks in scenes])
-        p_yes = (1 - lapse) * falls + lapse / 2
-        likelihoods.append(float((n_yes * np.log(p_yes) + (n_people - n_yes) * np.log1p(-p_yes)).sum()))
-    return NoiseFit(tried[int(np.argmax(likelihoods))], np.array(likelihoods))
+    falls = np.array([[p_fall(blocks, noise, n=n, seed=seed) for blocks in scenes] for noise in tried])
+    found = log_likelihoods(falls, n_yes, n_people, lapse=lapse)
+    return NoiseFit(tried[int(np.argmax(found))], found)
+
+
+def log_likelihoods(
+    falls: Float[np.ndarray, "tried scenes"],
+    n_yes: Num[np.ndarray, "*r scenes"],
+    n_people: Num[np.ndarray, "*r scenes"],
+    *,
+    lapse: float = LAPSE,
+) -> Float[np.ndarray, "*r tried"]:
+    """The log-likelihood of each noise, up to a constant, from its P(fall) of each scene; see `fit`."""
+    p_yes = (1 - lapse) * falls + lapse / 2
+    return n_yes @ np.log(p_yes).T + (n_people - n_yes) @ np.log1p(-p_yes).T
 
 
 def _column_margins(blocks: Sequence[Block], noise: Noise, n: int, seed: int) -> Float[np.ndarray, " n"]:
