@@ -40,7 +40,7 @@ METRICS = {
     "kl_people": "Kullback\N{EN DASH}Leibler divergence from people, nats",
     "mae_people": "mean absolute distance from people\N{RIGHT SINGLE QUOTATION MARK}s mean",
     "signed_root_r2": "signed root of Bayesian R\N{SUPERSCRIPT TWO} (mixed model)",
-    "fitted_noise": "noise of the simulator, in sides, that makes people\N{RIGHT SINGLE QUOTATION MARK}s answers most likely",
+    "fitted_noise": "noise of the simulator that fits people best, in sides",
     "majority_accuracy": "accuracy of the majority",
     "leave_one_out_pearson": "Pearson\N{RIGHT SINGLE QUOTATION MARK}s r, one person with the others",
     "in_sample_pearson": "Pearson\N{RIGHT SINGLE QUOTATION MARK}s r, one person with all, themselves included",
