@@ -72,6 +72,7 @@ def test_the_details_name_every_interval_and_what_cannot_be_told_from_guessing()
 
 def test_numbers():
     assert wording.decimal(-0.156) == "\u22120.16"
+    assert wording.decimal(-0.001) == "0.00"
     assert (
         wording.value(Estimate("m", "pearson", math.nan, math.nan, math.nan, 9, "no variance")) == "\u2013 no variance"
     )

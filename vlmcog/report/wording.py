@@ -34,8 +34,8 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def decimal(value: float, digits: int = 2) -> str:
-    """Returns `-0.16` with a real minus sign."""
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    """Returns `-0.16` with a real minus sign, and without one where it rounds to 0."""
+    return f"{value:z.{digits}f}".replace("-", MINUS)
 
 
 def value(estimate: Estimate, digits: int = 0) -> str:
