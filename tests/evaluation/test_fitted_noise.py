@@ -48,7 +48,7 @@ def test_the_noise_of_simulated_participants_is_found_and_observes_under_its_nam
     assert 0.15 in found.interval
     assert found.position == pytest.approx(0.15, rel=0.25)
     assert found.interval.low < found.position < found.interval.high < 4 * found.interval.low
-    assert found.name == f"noisy simulator ({found.position:.2g} sides, fitted to simulated participants)"
+    assert found.name == f"noisy simulator (fitted to simulated participants: {found.position:.2g} sides)"
 
     answers = answers_table(np.full((24, 2), 0.5), [trial.answer for trial in shown])
     table = observers.observer_answers(shown, answers, noise=found)

@@ -37,7 +37,7 @@ class FittedNoise:
     @property
     def name(self) -> str:
         """What the observer is called in tables."""
-        return f"noisy simulator ({self.position:.2g} sides, fitted to {self.judges})"
+        return f"noisy simulator (fitted to {self.judges}: {self.position:.2g} sides)"
 
 
 def fit(source: TrialSource, people: People | None, *, simulations: int = SIMULATIONS) -> FittedNoise | None:
