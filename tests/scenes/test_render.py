@@ -8,7 +8,7 @@ from vlmcog.errors import UserError
 from vlmcog.scenes.geometry import turned
 from vlmcog.scenes.looks import LOOKS, dress
 from vlmcog.scenes.render import render
-from vlmcog.scenes.scene import Block, Camera, Light, Scene, Surface
+from vlmcog.scenes.scene import Block, Camera, Light, Scene, Sensor, Surface
 from vlmcog.scenes.towers import sample_tower
 
 SIZE = 64
@@ -134,7 +134,8 @@ def test_pictures_are_those_of_many_random_rays(look, bias, error):
     brightness may be off by a level of 255.
     """
     rng = np.random.default_rng(3)
-    scene = dress("tower", sample_tower(rng, n_blocks=4, falls=False), LOOKS[look], rng, drawn=_ROUND)
+    dressed = dress("tower", sample_tower(rng, n_blocks=4, falls=False), LOOKS[look], rng, drawn=_ROUND)
+    scene = dataclasses.replace(dressed, sensor=Sensor())
     expected = brute_force.srgb(brute_force.picture(scene, SIZE, 60))
     difference = render([scene], SIZE)[0] - expected
     assert abs(difference.mean()) < bias
