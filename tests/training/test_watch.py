@@ -28,3 +28,9 @@ def test_pictures_are_scaled_to_what_shows_them(make_real_batch):
     images = pictures(batch)
     assert (images.shape, images.min(), images.max()) == ((2, 16, 16, 3), 0, 1)
     assert len(pictures({"image": np.zeros((2, 9, 48))})) == 0
+
+
+def test_a_family_that_takes_patches_shows_no_pictures():
+    processor = registry.build(ModelConfig(family="qwen", size="nano", image_size=32, prefix_length=40)).processor
+    example = processor.train_example(np.zeros((32, 32, 3), np.uint8), "Will it fall?", "no", ("yes", "no"))
+    assert len(pictures({name: value[None] for name, value in example.items()})) == 0

@@ -76,7 +76,7 @@ def describe(batch: Batch, processor: Processor) -> str:
 
 def pictures(batch: Batch) -> Float[np.ndarray, "n h w 3"]:
     """Returns the batch's first images, scaled to 0 to 1; none where a model takes patches."""
-    images = np.asarray(jax.device_get(batch["image"][:MOST_IMAGES]), np.float32)
+    images = np.asarray(jax.device_get(batch.get("image", np.zeros(0))[:MOST_IMAGES]), np.float32)
     if images.ndim != 4 or images.shape[-1] != 3:
         return np.zeros((0, 1, 1, 3), np.float32)
     return (images - images.min()) / max(float(np.ptp(images)), 1e-6)
