@@ -128,7 +128,7 @@ def _before_eos(tokenizer: Tokenizer, ids: Iterable[int]) -> list[int]:
 
 def _load_json(path: pathlib.Path) -> Any:
     try:
-        import tokenizers  # optional: only these files need it
+        import tokenizers  # pyright: ignore[reportMissingImports]  # an extra: only these files need it
     except ImportError as error:
         raise UserError(f"model.vocabulary: {path} needs the package tokenizers; pip install tokenizers") from error
     try:
