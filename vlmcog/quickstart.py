@@ -12,12 +12,9 @@ from collections.abc import Sequence
 from vlmcog import command_line
 from vlmcog.datasets.build import build
 from vlmcog.datasets.specs import parse
-from vlmcog.evaluate import evaluate
 from vlmcog.evaluation import ladder
 from vlmcog.evaluation.summary import summary
 from vlmcog.memory import keep_freed_memory
-from vlmcog.report.page import write_report
-from vlmcog.train import train
 from vlmcog.training.config import TrainConfig, from_config_dict
 
 EXAMPLE = """\
@@ -53,6 +50,10 @@ def quickstart(config: TrainConfig, workdir: pathlib.Path, *, release: pathlib.P
     Raises:
       UserError: `workdir` holds another run, or the release is not what it should be.
     """
+    from vlmcog.evaluate import evaluate  # slow to import, and the processes that make scenes import this file
+    from vlmcog.report.page import write_report
+    from vlmcog.train import train
+
     for rung in ladder.rungs(parse(config.data.dataset)):
         if rung.spec.is_synthetic:
             build(rung.spec, config.data.data_dir)

@@ -122,11 +122,11 @@ import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which what a shell starts in the background ignores
 from vlmcog.datasets import chunks
 chunks.SCENES_IN_CHUNK = 2
-make = chunks.make
+simulate = chunks.simulate
 def slow(spec, chunk, **kwargs):
     if chunk.start >= 4: time.sleep(600)
-    return make(spec, chunk, **kwargs)
-chunks.make = slow
+    return simulate(spec, chunk, **kwargs)
+chunks.simulate = slow
 from vlmcog.datasets.build import build
 build(sys.argv[1], sys.argv[2])
 """
@@ -156,8 +156,8 @@ def test_build_that_is_cut_off_is_no_dataset_and_goes_on(sent, tmp_path, monkeyp
         load(SPEC, "train", tmp_path)
 
     monkeypatch.setattr(chunks, "SCENES_IN_CHUNK", 2)
-    made, make = [], chunks.make
-    monkeypatch.setattr(chunks, "make", lambda spec, chunk, **kw: made.append(chunk) or make(spec, chunk, **kw))
+    made, simulate = [], chunks.simulate
+    monkeypatch.setattr(chunks, "simulate", lambda spec, chunk: made.append(chunk) or simulate(spec, chunk))
     build(SPEC, tmp_path)
     assert [(chunk.split, chunk.start) for chunk in made] == [("train", 4), ("validation", 0), ("test", 0)]
     assert "going on with" in capsys.readouterr().err

@@ -76,6 +76,20 @@ def simulate(spec: DatasetSpec, chunk: Chunk, *, threads: int | None = None) -> 
         return list(pool.map(make_one, range(chunk.start, chunk.stop)))
 
 
+def rendered(spec: DatasetSpec, made: Sequence["Made"], *, together: int | None = None) -> list[Item]:
+    """Takes the scenes' pictures, `together` at a time; None for all."""
+    from vlmcog.scenes.render import render  # imports jax
+
+    together = together or len(made)
+    images = []
+    for start in range(0, len(made), together):
+        scenes = [one.labelled.scene for one in made[start : start + together]]
+        images.extend(render(scenes, size=spec.image_size))
+    return [
+        Item(one.labelled, _png(image), one.simulated, one.rejected) for one, image in zip(made, images, strict=True)
+    ]
+
+
 def make(spec: DatasetSpec, chunk: Chunk, *, threads: int | None = None) -> list[Item]:
     """Generates, labels and renders the scenes of a chunk.
 
@@ -84,17 +98,7 @@ def make(spec: DatasetSpec, chunk: Chunk, *, threads: int | None = None) -> list
       chunk: which of its scenes.
       threads: threads that simulate and render; None for one a core. MuJoCo and XLA let go of the interpreter.
     """
-    from vlmcog.scenes.render import render  # imports jax
-
-    made = simulate(spec, chunk, threads=threads)
-    together = threads or len(made)
-    images = []
-    for start in range(0, len(made), together):
-        scenes = [one.labelled.scene for one in made[start : start + together]]
-        images.extend(render(scenes, size=spec.image_size))
-    return [
-        Item(one.labelled, _png(image), one.simulated, one.rejected) for one, image in zip(made, images, strict=True)
-    ]
+    return rendered(spec, simulate(spec, chunk, threads=threads), together=threads)
 
 
 def write(path: pathlib.Path, items: Sequence[Item]) -> None:

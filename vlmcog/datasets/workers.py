@@ -1,8 +1,12 @@
-"""Makes the chunks of a set in this process or in many; finished ones are kept and never made again."""
+"""Makes the chunks of a set; finished ones are kept and never made again.
+
+Of a large set, other processes generate and label the scenes, which is most of the work, and this one renders them.
+So they never load XLA, and start in seconds.
+"""
 
 import concurrent.futures
 import contextlib
-import functools
+import itertools
 import multiprocessing
 import os
 import pathlib
@@ -11,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING
 
 from vlmcog.datasets import chunks
 from vlmcog.datasets.chunks import Chunk
@@ -18,8 +23,12 @@ from vlmcog.datasets.specs import DatasetSpec
 from vlmcog.errors import UserError
 from vlmcog.progress import Progress
 
-PROCESSES_FROM = 4_000  # scenes; below, starting processes costs more than it saves
-_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
+if TYPE_CHECKING:
+    from vlmcog.scenes.generate import Made
+
+PROCESSES_FROM = 500  # scenes; below, starting processes costs more than it saves
+_AHEAD = 2
+"""Chunks that are simulated at a time, a worker; it bounds what waits in memory to be rendered."""
 
 
 def make_all(spec: DatasetSpec, folder: pathlib.Path, workers: int | None) -> None:
@@ -28,7 +37,8 @@ def make_all(spec: DatasetSpec, folder: pathlib.Path, workers: int | None) -> No
     Args:
       spec: the set.
       folder: where chunks are kept.
-      workers: processes; 1 is this one, with a thread a core. None is 1, or a process a core for a large set.
+      workers: processes that generate scenes; 1 is this one, with a thread a core. None is 1, or a process a core for
+        a large set.
 
     Raises:
       UserError: fewer than one worker, a folder that can't be written, or a worker that died.
@@ -51,33 +61,33 @@ def _default_workers(scenes: int) -> int:
 
 
 def _make_each(spec: DatasetSpec, folder: pathlib.Path, missing: Sequence[Chunk], processes: int) -> Iterator[Chunk]:
-    if processes > 1:
-        yield from _in_processes(spec, folder, missing, processes)
-    else:
-        for chunk in missing:
-            yield _make_one(chunk, spec=spec, folder=folder, threads=None)
+    many = processes > 1
+    simulated = _in_processes(spec, missing, processes) if many else ((c, chunks.simulate(spec, c)) for c in missing)
+    for chunk, made in simulated:
+        chunks.write(folder / chunk.file_name, chunks.rendered(spec, made))
+        yield chunk
 
 
-def _in_processes(spec: DatasetSpec, folder: pathlib.Path, missing: Sequence[Chunk], count: int) -> Iterator[Chunk]:
-    work = functools.partial(_make_one, spec=spec, folder=folder, threads=1)
+def _in_processes(spec: DatasetSpec, missing: Sequence[Chunk], count: int) -> Iterator[tuple[Chunk, list["Made"]]]:
     context = multiprocessing.get_context("spawn")  # a fork of a process that runs XLA's threads may hang
-    with _single_threaded_xla():
-        pool = concurrent.futures.ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
-        try:
-            for done in concurrent.futures.as_completed([pool.submit(work, chunk) for chunk in missing]):
-                yield done.result()
-        except BrokenProcessPool:
-            raise UserError(
-                f"a worker making {spec} died, perhaps for want of memory; finished scenes are kept: "
-                f"give the same command with fewer --workers than {count}"
-            ) from None
-        finally:
-            _end(pool)
-
-
-def _make_one(chunk: Chunk, *, spec: DatasetSpec, folder: pathlib.Path, threads: int | None) -> Chunk:
-    chunks.write(folder / chunk.file_name, chunks.make(spec, chunk, threads=threads))
-    return chunk
+    pool = concurrent.futures.ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
+    left = iter(missing)
+    running: dict[concurrent.futures.Future[list[Made]], Chunk] = {}
+    try:
+        while True:
+            for chunk in itertools.islice(left, _AHEAD * count - len(running)):
+                running[pool.submit(chunks.simulate, spec, chunk, threads=1)] = chunk
+            if not running:
+                return
+            for done in concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED).done:
+                yield running.pop(done), done.result()
+    except BrokenProcessPool:
+        raise UserError(
+            f"a worker making {spec} died, perhaps for want of memory; finished scenes are kept: "
+            f"give the same command with fewer --workers than {count}"
+        ) from None
+    finally:
+        _end(pool)
 
 
 def _start_worker() -> None:
@@ -101,20 +111,6 @@ def _end(pool: concurrent.futures.ProcessPoolExecutor) -> None:
         process.terminate()
     for process in processes:
         process.join()
-
-
-@contextlib.contextmanager
-def _single_threaded_xla() -> Iterator[None]:
-    """The processes started in the block share the cores, rather than each taking all of them."""
-    before = os.environ.get("XLA_FLAGS")
-    os.environ["XLA_FLAGS"] = f"{before or ''} {_ONE_THREAD}"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["XLA_FLAGS"]
-        else:
-            os.environ["XLA_FLAGS"] = before
 
 
 @contextlib.contextmanager

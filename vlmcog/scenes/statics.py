@@ -42,14 +42,19 @@ def column_margin(
 
 def tower_margin(blocks: Sequence[Block]) -> float:
     """Returns the static margin, in sides, of a tower of upright blocks listed from the ground up."""
-    return float(
-        column_margin(
-            sizes=np.array([block.size for block in blocks]),
-            centres=np.array([block.position[:2] for block in blocks]),
-            yaws=np.array([2 * np.arctan2(block.orientation[3], block.orientation[0]) for block in blocks]),
-            densities=np.array([block.density for block in blocks]),
-        )
+    return tower_margins([blocks])[0]
+
+
+def tower_margins(towers: Sequence[Sequence[Block]]) -> list[float]:
+    """Returns the static margins of towers that have the same number of blocks."""
+    orientations = np.array([[block.orientation for block in tower] for tower in towers])
+    margins = column_margin(
+        sizes=np.array([[block.size for block in tower] for tower in towers]),
+        centres=np.array([[block.position[:2] for block in tower] for tower in towers]),
+        yaws=2 * np.arctan2(orientations[..., 3], orientations[..., 0]),
+        densities=np.array([[block.density for block in tower] for tower in towers]),
     )
+    return margins.tolist()
 
 
 def is_column(blocks: Sequence[Block]) -> bool:

@@ -6,9 +6,9 @@ A scene is ambiguous, and has no label, where any of these does not hold:
 - a scene that asks what taking a block away would do stands while the block is there;
 - the static margin of a column of boxes (`statics.py`) is at least `UNAMBIGUOUS` from zero, and its sign is the
   simulation's verdict;
-- where a block falls in the simulation, no contact forces could keep the scene at rest, even with contacts larger by
-  `UNAMBIGUOUS`; where the simulation rests, forces exist that do, even with contacts smaller by as much
-  (`equilibrium.py`). A scene may also lean: some block moves, settles against another, and does not fall;
+- in every other scene, where a block falls in the simulation, no contact forces could keep the scene at rest, even with
+  contacts larger by `UNAMBIGUOUS`; where the simulation rests, forces exist that do, even with contacts smaller by as
+  much (`equilibrium.py`). A scene may also lean: some block moves, settles against another, and does not fall;
 - four simulations perturbed by up to `REJECTING_NOISE`, and one with the other friction cone, show the same.
 
 "The same" is: the same blocks fell, where a block is taken away; else the same answer to whether any falls, since how
@@ -28,7 +28,7 @@ from vlmcog.scenes.equilibrium import in_equilibrium
 from vlmcog.scenes.labelled import Outcome
 from vlmcog.scenes.physics import FRICTION, STIFF_ELLIPTIC, Motion, overlapping, simulate
 from vlmcog.scenes.scene import Block
-from vlmcog.scenes.statics import is_column, tower_margin
+from vlmcog.scenes.statics import is_column, tower_margin, tower_margins
 
 UNAMBIGUOUS = 0.03
 """The smallest static margin of a scene with a label, in block sides."""
@@ -58,11 +58,11 @@ def label(blocks: Sequence[Block], rng: np.random.Generator, *, removed: int | N
     if margin is not None and any(truth.fell) != (margin < 0):
         return None
     left = [block for index, block in enumerate(blocks) if index != removed]
-    equilibrium = _equilibrium(truth, left)
+    equilibrium = _equilibrium(truth, left) if margin is None else margin > 0
     if equilibrium is None:
         return None
-    question = _Question(blocks, removed, truth)
-    if not question.agrees(blocks, contacts=STIFF_ELLIPTIC) or question.agreement(rng, REJECTING_NOISE) < 1:
+    question = _Question(blocks, removed, truth, margin)
+    if not question.agrees(blocks, margin, contacts=STIFF_ELLIPTIC) or question.agreement(rng, REJECTING_NOISE) < 1:
         return None
     return Outcome(
         fell=truth.fell,
@@ -117,36 +117,34 @@ def _nudged(block: Block, rng: np.random.Generator, noise: float) -> Block:
 
 @dataclasses.dataclass(frozen=True)
 class _Question:
-    """A scene, the block to be taken away, and the truth that other simulations are held against."""
+    """A scene, the block to be taken away, and what other simulations are held against: its truth, and its margin."""
 
     blocks: Sequence[Block]
     removed: int | None
     truth: Motion
+    margin: float | None
 
     def agreement(self, rng: np.random.Generator, noise: float) -> float:
         """The share of perturbed simulations, frictions by `noise` too, that agree with the truth."""
-        agreed = 0
-        for _ in range(_RUNS):
-            frictions = FRICTION * (1 + rng.uniform(-1, 1, len(self.blocks)) * noise)
-            agreed += self.agrees(perturbed(self.blocks, rng, noise), frictions=frictions.tolist())
-        return agreed / _RUNS
+        runs = [self._perturbed(rng, noise) for _ in range(_RUNS)]
+        margins = [None] * _RUNS if self.margin is None else tower_margins([blocks for blocks, _ in runs])
+        agreed = [
+            self.agrees(blocks, margin, frictions=frictions)
+            for (blocks, frictions), margin in zip(runs, margins, strict=True)
+        ]
+        return sum(agreed) / _RUNS
 
-    def agrees(self, blocks: Sequence[Block], **settings) -> bool:
-        """Whether another simulation answers as the truth does, or statics where they leave no doubt."""
-        falls = self._falls_by_statics(blocks)
-        if falls is not None:
-            return falls == any(self.truth.fell)
-        motion = _without(blocks, self.removed, stop_at_first=self._is_about_any, **settings)
-        return any(motion.fell) == any(self.truth.fell) if self._is_about_any else motion.fell == self.truth.fell
+    def agrees(self, blocks: Sequence[Block], margin: float | None, **settings) -> bool:
+        """Whether another simulation answers as the truth does, or statics where their margin leaves no doubt."""
+        if margin is not None and abs(margin) >= UNAMBIGUOUS:
+            return (margin < 0) == any(self.truth.fell)
+        is_about_any = self.removed is None
+        motion = _without(blocks, self.removed, stop_at_first=is_about_any, **settings)
+        return any(motion.fell) == any(self.truth.fell) if is_about_any else motion.fell == self.truth.fell
 
-    def _falls_by_statics(self, blocks: Sequence[Block]) -> bool | None:
-        """Whether a column falls, where its margin leaves no doubt; None elsewhere."""
-        margin = tower_margin(blocks) if self._is_about_any and is_column(blocks) else 0.0
-        return margin < 0 if abs(margin) >= UNAMBIGUOUS else None
-
-    @property
-    def _is_about_any(self) -> bool:
-        return self.removed is None
+    def _perturbed(self, rng: np.random.Generator, noise: float) -> tuple[tuple[Block, ...], list[float]]:
+        frictions = FRICTION * (1 + rng.uniform(-1, 1, len(self.blocks)) * noise)
+        return perturbed(self.blocks, rng, noise), frictions.tolist()
 
 
 def _without(
