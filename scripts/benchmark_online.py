@@ -78,7 +78,7 @@ def _trainer(config: TrainConfig, mesh: Any) -> Callable[[Any], None]:
     kept = [step.first_state(model, optimise, abstract, seed=0)]
 
     def train(batch: Any) -> None:
-        kept[0], metrics = compiled(kept[0], sharding.put_batch(batch, mesh))
+        kept[0], metrics = compiled(kept[0], sharding.put_share(batch, mesh))
         jax.block_until_ready(metrics)
 
     return train

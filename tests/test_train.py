@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -269,3 +270,27 @@ def test_help_names_everything(capsys):
         word in printed
         for word in ("--config FILE[:ARG]", "--workdir DIR", "--config.KEY", "example:", *config.dotted_keys())
     )
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_and_one_goes_on_alone(arguments, tmp_path):
+    changes = {"total_steps": 60, "log_every": 2, "eval_every": 20, "model__dropout": 0.0, "optimizer__method": "adamw"}
+    assert _finish(_start(arguments(tmp_path / "one", **changes), devices=8))[0] == 0
+
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    shared = arguments(tmp_path / "two", **changes)
+    both = [_start([*shared, "--distributed", f"{index}/2@{address}"], devices=4) for index in range(2)]
+    status, said = _stop(both[1], tmp_path / "two", signal.SIGTERM, after_step=20)
+    assert (status, _finish(both[0])[0]) == (75, 75), said
+    before = _rows(tmp_path / "two")
+    assert 20 <= before[-1]["step"] < 60
+    assert _finish(_start(shared))[0] == 0
+    _assert_close(before, _rows(tmp_path / "one")[: len(before)])
+    _assert_close(_rows(tmp_path / "two"), _rows(tmp_path / "one"))
+
+
+def _assert_close(rows, others):
+    for row, other in zip(rows, others, strict=True):
+        assert row == pytest.approx(other, rel=1e-5, abs=1e-5), row["step"]

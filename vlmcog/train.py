@@ -13,7 +13,7 @@ import grain
 import jax
 from jax.sharding import Mesh
 
-from vlmcog import command_line
+from vlmcog import command_line, distributed
 from vlmcog.checkpoints.manager import Checkpoints, DamagedError
 from vlmcog.datasets import read
 from vlmcog.datasets.bank import read_bank
@@ -81,11 +81,20 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--devices", type=int, metavar="N", help="devices to compile a dry run for (default: those of this machine)"
     )
+    parser.add_argument(
+        "--distributed",
+        nargs="?",
+        const="",
+        metavar="INDEX/COUNT@HOST:PORT",
+        help="train together with the same command on other machines, which SLURM and TPU pods make known",
+    )
     options, overrides = parser.parse_known_args(argv)
     if options.dry_run is not None:
         return _dry_run(options, overrides)
     if options.workdir is None:
         parser.error("--workdir is required, unless it is a --dry_run")
+    if options.distributed is not None:
+        distributed.start(options.distributed)
     keep_freed_memory()
     train(config_file.load(options.config, overrides), options.workdir, skip_damaged=options.skip_damaged)
 
@@ -126,7 +135,8 @@ def train(config: TrainConfig, workdir: str | pathlib.Path, *, skip_damaged: boo
             base = result.load_base(model, config.init_from, config.mesh, mesh) if config.init_from else None
             first = step.first_state(model, optimise, abstract, seed=config.seed, base=base)
             state = step.resumed(optimise, first, state) if restored else first
-        run.claim(workdir, config, data)
+        if distributed.is_first():
+            run.claim(workdir, config, data)
         with metrics.open_writers(workdir, last_step=last_step) as writer:
             loop.run(
                 config,
@@ -134,7 +144,7 @@ def train(config: TrainConfig, workdir: str | pathlib.Path, *, skip_damaged: boo
                 optimizer=optimise,
                 train_step=step.compiled_step(model, optimise, abstract),
                 batches=batches,
-                put=functools.partial(sharding.put_batch, mesh=mesh),
+                put=functools.partial(sharding.put_share, mesh=mesh),
                 validate=validation.make_validate(model, held_out, mesh, config) if held_out else None,
                 checkpoints=checkpoints,
                 writer=writer,
@@ -177,11 +187,13 @@ def _batches(
     data = config.data
     if source is None:
         return DeviceBatches(read_bank(data.bank), processor, data, seed=config.seed, mesh=mesh)
-    return input.train_batches(source, processor.fitted(source.asked()), data, seed=config.seed)
+    share = sharding.process_share(mesh, data.batch_size)
+    return input.train_batches(source, processor.fitted(source.asked()), data, seed=config.seed, share=share)
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+    if distributed.is_first():
+        print(line, file=sys.stderr)
 
 
 def _load(config: TrainConfig, split: str) -> TrialSource:

@@ -72,7 +72,7 @@ def _trained(config, steps=5):
     abstract = step.abstract_state(MODEL, built, config.mesh, mesh)
     state = step.first_state(MODEL, built, abstract, seed=0, base=BASE)
     start = jax.device_get(state.params)
-    batch, losses = sharding.put_batch(BATCH, mesh), []
+    batch, losses = sharding.put_share(BATCH, mesh), []
     with jax.set_mesh(mesh):
         train_step = jax.jit(functools.partial(step.train_step, MODEL, built), compiler_options=QUICKLY)
         for _ in range(steps):

@@ -21,9 +21,9 @@ def batches_of(make_trials):
         def train_example(self, image, question, answer, options):
             return {"image": image, "answer": np.str_(answer)}
 
-    def open_batches(seed=0, **changes):
+    def open_batches(seed=0, share=(0, 1), **changes):
         config = DataConfig(**{"batch_size": 6, **changes})
-        opened.append(input.train_batches(make_trials(20), Identity(), config, seed=seed))
+        opened.append(input.train_batches(make_trials(20), Identity(), config, seed=seed, share=share))
         return opened[-1]
 
     yield open_batches
@@ -50,6 +50,20 @@ def test_taken_up_anywhere_the_stream_is_the_same(batches_of, seed, stop, thread
     second = batches_of(seed)
     second.set_state(first.get_state())
     _assert_equal(_take(second, 15 - stop), undisturbed[stop:])
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_shares_make_up_the_batch_and_are_taken_up_by_another_number(batches_of, count):
+    whole = _take(batches_of(), 9)
+    shares = [batches_of(share=(index, count)) for index in range(count)]
+    taken = [_take(share, 5) for share in shares]
+    joined = [
+        {key: np.concatenate([part[key] for part in parts]) for key in parts[0]} for parts in zip(*taken, strict=True)
+    ]
+    _assert_equal(joined, whole[:5])
+    alone = batches_of()
+    alone.set_state(shares[-1].get_state())
+    _assert_equal(_take(alone, 4), whole[5:])
 
 
 def test_an_epoch_has_every_trial_once_in_an_order_of_its_own(batches_of):

@@ -31,7 +31,7 @@ def run(tmp_path, bright_model, make_trials):
                     optimizer=built,
                     train_step=step.compiled_step(bright_model, built, abstract),
                     batches=batches,
-                    put=functools.partial(sharding.put_batch, mesh=mesh),
+                    put=functools.partial(sharding.put_share, mesh=mesh),
                     validate=validate,
                     checkpoints=checkpoints,
                     writer=writer,

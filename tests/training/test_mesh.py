@@ -38,7 +38,7 @@ class Run:
         batch = {key: np.stack([example[key] for example in examples]) for key in examples[0]}
         self.rows = []
         with jax.set_mesh(where):
-            batch = sharding.put_batch(batch, where)
+            batch = sharding.put_share(batch, where)
             state = step.first_state(model, built, self.abstract, seed=0)
             self.text = train_step.lower(state, batch).as_text()  # pyright: ignore[reportFunctionMemberAccess]
             for _ in range(2):

@@ -95,6 +95,6 @@ def test_moments_lie_where_their_parameters_lie(make_config, method, trainable):
 
 def test_a_batch_is_split_over_all_devices():
     mesh = sharding.make_mesh(MeshConfig(data=2), batch_size=16)
-    batch = sharding.put_batch({"image": np.arange(32.0).reshape(16, 2)}, mesh)
+    batch = sharding.put_share({"image": np.arange(32.0).reshape(16, 2)}, mesh)
     assert batch["image"].sharding.shard_shape((16, 2)) == (2, 2)
     np.testing.assert_array_equal(batch["image"], np.arange(32.0).reshape(16, 2))

@@ -25,7 +25,7 @@ def _losses(model, config, trials, steps=10):
     losses = []
     with jax.set_mesh(mesh):
         for _ in range(steps):
-            state, metrics = train_step(state, sharding.put_batch(next(batches), mesh))
+            state, metrics = train_step(state, sharding.put_share(next(batches), mesh))
             losses.append({name: float(value) for name, value in metrics.items()})
     batches.close()
     return losses, jax.device_get(state.params)
@@ -84,7 +84,7 @@ def test_the_step_is_traced_once_and_takes_over_its_state(make_config, bright_mo
     batches = input.train_batches(make_trials(40), bright_model.processor, config.data, seed=0)
     first = state
     for _ in range(5):
-        state, _ = train_step(state, sharding.put_batch(next(batches), mesh))
+        state, _ = train_step(state, sharding.put_share(next(batches), mesh))
     assert bright_model.traced == ["loss"]
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(first.params))
     assert int(state.step) == 5
@@ -102,7 +102,7 @@ def test_metrics_say_what_they_say(make_config, bright_model, make_trials):
     config = make_config(optimizer={"clip_norm": 1e-3}, **ONE)
     mesh, state, train_step = _start(bright_model, config)
     batches = input.train_batches(make_trials(40), bright_model.processor, config.data, seed=0)
-    batch = sharding.put_batch(next(batches), mesh)
+    batch = sharding.put_share(next(batches), mesh)
     (loss, metrics), gradients = jax.value_and_grad(bright_model.loss, has_aux=True)(state.params, batch)
     norm = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradients)))
     _, row = train_step(state, batch)

@@ -15,6 +15,7 @@ from jax.sharding import Sharding, SingleDeviceSharding
 from jaxtyping import PyTree
 from orbax.checkpoint.checkpoint_managers import preservation_policy as preservation
 
+from vlmcog import distributed
 from vlmcog.errors import UserError
 from vlmcog.models.boundary import Params, VisionLanguageModel
 
@@ -75,7 +76,10 @@ class Checkpoints:
         """Moves a checkpoint out of the way, to the folder that is returned."""
         damaged = self._manager.directory / str(step)
         aside = damaged.parent.parent / f"damaged-{step}"
-        damaged.rename(aside)
+        distributed.wait_for_all("set_aside")  # until each has found it damaged
+        if distributed.is_first():
+            damaged.rename(aside)
+        distributed.wait_for_all("is_aside")
         self._manager.reload()
         return pathlib.Path(aside)
 

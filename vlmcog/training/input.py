@@ -20,12 +20,24 @@ ITEM = "item"  # in a batch, beside what the model takes: the items' names
 
 
 def train_batches(
-    source: TrialSource | OnlineTrials, processor: Processor, config: DataConfig, *, seed: int
+    source: TrialSource | OnlineTrials,
+    processor: Processor,
+    config: DataConfig,
+    *,
+    seed: int,
+    share: tuple[int, int] = (0, 1),
 ) -> grain.DatasetIterator:
     """Returns an iterator over batches of stacked numpy arrays, prepared by threads ahead of their use.
 
     Every epoch has its own order. Order and augmentation depend only on the seed and on how many trials came before:
-    `get_state` and `set_state` carry the stream over a restart.
+    `get_state` and `set_state` carry the stream over a restart, and over to another number of processes.
+
+    Args:
+      source: the trials.
+      processor: the model's.
+      config: the data's.
+      seed: of order and augmentation.
+      share: which part of every batch is wanted, and of how many equal ones.
 
     Raises:
       UserError: the source is shorter than a batch.
@@ -39,7 +51,8 @@ def train_batches(
     prepare = functools.partial(_prepare, processor=processor, config=config, most_options=most)
     trials = grain.MapDataset.source(source).seed(seed).shuffle().random_map(prepare).repeat()
     options = grain.ReadOptions(num_threads=config.threads, prefetch_buffer_size=BATCHES_AHEAD)
-    return iter(trials.batch(config.batch_size).to_iter_dataset(options))
+    index, count = share
+    return iter(trials.batch(config.batch_size // count)[index::count].to_iter_dataset(options))
 
 
 def soft_example(trial: Trial, target: np.ndarray, processor: Processor, most_options: int) -> Example:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from vlmcog.checkpoints.manager import Checkpoints
+from vlmcog.distributed import is_first
 from vlmcog.errors import Stopped
 from vlmcog.models.boundary import Batch
 from vlmcog.progress import Progress
@@ -11,7 +12,7 @@ from vlmcog.training.config import TrainConfig
 from vlmcog.training.metrics import MetricsWriter, RunningMetrics
 from vlmcog.training.optimizer import Optimizer
 from vlmcog.training.step import TrainState, TrainStep, evaluated, saved
-from vlmcog.training.stop import terminations
+from vlmcog.training.stop import is_agreed, terminations
 from vlmcog.training.validation import Validate
 from vlmcog.training.watch import Watch
 
@@ -53,7 +54,7 @@ def run(
     first = int(state.step) + 1
     running = RunningMetrics(config.data.batch_size)
     with (
-        Progress(config.total_steps, "training", unit="step", initial=first - 1) as bar,
+        Progress(config.total_steps, "training" * is_first(), unit="step", initial=first - 1) as bar,
         terminations() as asked,
         watch.explaining(),
     ):
@@ -61,7 +62,7 @@ def run(
             state, metrics = train_step(state, put(watch.take(step, next(batches))))
             running.add(step, metrics)
             bar.advance(note=running.note)
-            stops = asked.is_set() and step < config.total_steps
+            stops = is_agreed(asked, meeting=_due(step, config.log_every, config)) and step < config.total_steps
             evaluates = _due(step, config.eval_every, config)
             saves = stops or _due(step, config.save_every, config) or (evaluates and config.keep_best)
             if evaluates or saves or _due(step, config.log_every, config):

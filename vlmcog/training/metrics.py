@@ -13,7 +13,7 @@ import numpy as np
 import tensorboardX
 from jaxtyping import Float
 
-from vlmcog import files
+from vlmcog import distributed, files
 from vlmcog.errors import UserError
 from vlmcog.models.boundary import Metrics
 from vlmcog.training.workdir import METRICS, TENSORBOARD
@@ -121,7 +121,9 @@ class Everywhere:
 
 
 def open_writers(workdir: pathlib.Path, *, last_step: int) -> Everywhere:
-    """Opens `train.jsonl` and `tensorboard/` of a run that goes on after `last_step`."""
+    """Opens `train.jsonl` and `tensorboard/` of a run that goes on after `last_step`; in the first process alone."""
+    if not distributed.is_first():
+        return Everywhere()
     return Everywhere(
         JsonLines(workdir / METRICS, last_step=last_step), TensorBoard(workdir / TENSORBOARD, last_step=last_step)
     )

@@ -40,6 +40,10 @@ def make_mesh(config: MeshConfig, batch_size: int, *, parts: int = 1) -> Mesh:
     needed = data * fsdp * tensor
     if needed > len(devices):
         raise UserError(f"{named} needs {needed} devices but there are {len(devices)}; lower one")
+    if needed < len(devices) and jax.process_count() > 1:
+        raise UserError(
+            f"{named} leaves some of the {len(devices)} devices without work; with several processes use all"
+        )
     if batch_size % (data * fsdp * parts):
         cut = f" cut into optimizer.accumulate={parts} parts" if parts > 1 else ""
         raise UserError(
@@ -61,9 +65,41 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(BATCH_AXES))
 
 
-def put_batch(batch: Mapping[str, jax.Array | np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Sends a batch to the devices, without its items' names; what is there already stays."""
-    return jax.device_put({name: leaf for name, leaf in batch.items() if name != ITEM}, batch_sharding(mesh))
+def process_share(mesh: Mesh, batch_size: int) -> tuple[int, int]:
+    """Returns which part of every batch this process reads, and how many parts there are.
+
+    Each part is as many rows as the devices of a process hold. Processes that divide layers among them hold the same.
+
+    Raises:
+      UserError: some processes hold rows that others hold only in part.
+    """
+    rows: dict[int, set[int]] = {}
+    for device, (span,) in batch_sharding(mesh).devices_indices_map((batch_size,)).items():
+        rows.setdefault(device.process_index, set()).update(range(batch_size)[span])
+    parts = sorted({tuple(sorted(held)) for held in rows.values()})
+    if sum(map(len, parts)) != batch_size or len({len(part) for part in parts}) > 1:
+        raise UserError(
+            f"mesh.tensor={mesh.shape['tensor']} can't be laid over {jax.process_count()} processes of "
+            f"{jax.local_device_count()} devices; let one be a multiple of the other"
+        )
+    return parts.index(tuple(sorted(rows[jax.process_index()]))), len(parts)
+
+
+def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """Sends a batch that every process has whole to the devices."""
+    where = batch_sharding(mesh)
+    if jax.process_count() == 1:
+        return jax.device_put(dict(batch), where)
+    return {name: jax.make_array_from_callback(leaf.shape, where, leaf.__getitem__) for name, leaf in batch.items()}
+
+
+def put_share(batch: Mapping[str, jax.Array | np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """Sends this process's part of a batch to its devices, without the items' names; what is there already stays."""
+    where = batch_sharding(mesh)
+    leaves = {name: leaf for name, leaf in batch.items() if name != ITEM}
+    if jax.process_count() == 1 or all(isinstance(leaf, jax.Array) for leaf in leaves.values()):
+        return jax.device_put(leaves, where)
+    return {name: jax.make_array_from_process_local_data(where, np.asarray(leaf)) for name, leaf in leaves.items()}
 
 
 def shard_parameters(config: MeshConfig, mesh: Mesh, params: Any) -> Any:

@@ -5,6 +5,10 @@ import signal
 import threading
 from collections.abc import Iterator
 
+import jax
+
+from vlmcog import distributed
+
 
 @contextlib.contextmanager
 def terminations() -> Iterator[threading.Event]:
@@ -18,3 +22,10 @@ def terminations() -> Iterator[threading.Event]:
         yield asked
     finally:
         signal.signal(signal.SIGTERM, usual)
+
+
+def is_agreed(asked: threading.Event, *, meeting: bool) -> bool:
+    """Whether every process ends after this step: several ask each other at steps that are a `meeting` alone."""
+    if jax.process_count() == 1:
+        return asked.is_set()
+    return meeting and distributed.anywhere(asked.is_set())

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vlmcog import files
+from vlmcog.distributed import is_first
 from vlmcog.errors import UserError
 from vlmcog.models.boundary import Batch
 from vlmcog.models.processor import Processor
@@ -34,7 +35,7 @@ class Watch:
 
     def take(self, step: int, batch: Batch) -> Batch:
         """Looks at the batch of a step, counted from 1, and hands it on."""
-        if step == 1:
+        if step == 1 and is_first() and all(_is_here(leaf) for leaf in batch.values()):
             print(describe(batch, self._processor), file=sys.stderr)
             self._writer.images(step, pictures(batch))
         self._recent = {number: kept for number, kept in self._recent.items() if number == step - 1} | {step: batch}
@@ -50,7 +51,8 @@ class Watch:
         try:
             yield
         except NotFiniteError as error:
-            batch, path = self._recent[error.step], self._workdir / "not_finite.npz"
+            of_process = "" if is_first() else f"_{jax.process_index()}"
+            batch, path = self._recent[error.step], self._workdir / f"not_finite{of_process}.npz"
             with files.atomic_path(path) as temporary:
                 np.savez(temporary, allow_pickle=False, **{name: np.asarray(leaf) for name, leaf in batch.items()})
             raise UserError(f"{error}; its batch{_of_items(batch)} is in {path}") from error
@@ -80,6 +82,11 @@ def pictures(batch: Batch) -> Float[np.ndarray, "n h w 3"]:
     if images.ndim != 4 or images.shape[-1] != 3:
         return np.zeros((0, 1, 1, 3), np.float32)
     return (images - images.min()) / max(float(np.ptp(images)), 1e-6)
+
+
+def _is_here(leaf: jax.Array | np.ndarray) -> bool:
+    """Whether this process can read all of it."""
+    return not isinstance(leaf, jax.Array) or leaf.is_fully_addressable
 
 
 def _of_items(batch: Batch) -> str:
