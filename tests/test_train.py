@@ -23,6 +23,7 @@ from vlmcog.errors import UserError
 from vlmcog.models import registry
 from vlmcog.training import config, optimizer, result, sharding, step
 from vlmcog.training.config import MeshConfig
+from vlmcog.training.metrics import RATES
 from vlmcog.training.workdir import read_config
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -92,7 +93,7 @@ def _stop(process, workdir, sent, *, after_step):
 
 def _rows(workdir):
     rows = [json.loads(line) for line in (workdir / "train.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key != "images_per_second"} for row in rows]
+    return [{key: value for key, value in row.items() if key not in RATES} for row in rows]
 
 
 def _everything(workdir):

@@ -1,7 +1,10 @@
-"""Memory that a process keeps for its next step instead of giving it back to the system after each."""
+"""The memory of a process: how much it took, and what it keeps for its next step."""
 
 import ctypes
+import resource
 import sys
+
+import jax
 
 # Names and numbers from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
@@ -19,3 +22,12 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         for option, value in ((_M_ARENA_MAX, 1), (_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1)):
             mallopt(option, value)
+
+
+def peak_bytes() -> int:
+    """Returns the most memory that has been in use on one of this process's devices; on a CPU, the process's own."""
+    stats = [device.memory_stats() or {} for device in jax.local_devices()]
+    if all("peak_bytes_in_use" in one for one in stats):
+        return max(one["peak_bytes_in_use"] for one in stats)
+    unit = 1 if sys.platform == "darwin" else 1024  # the BSDs' and Linux's ways to count
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

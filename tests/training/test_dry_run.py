@@ -1,3 +1,5 @@
+import re
+
 import jax
 import pytest
 
@@ -17,6 +19,7 @@ def test_the_report_says_what_each_device_holds():
     printed = dry_run.report(from_config_dict({**NANO, "mesh": {"data": 2, "fsdp": 4}}), "tpu-v5e")
     assert "8 devices (data 2, fsdp 4, tensor 1); on each:" in printed
     assert "fits tpu-v5e (16 GiB)" in printed
+    assert re.search(r"arithmetic +0\.\d+ TFLOP a step", printed)
     assert any(
         line.split()[0] == "llm/layers/mlp/linear" and line.endswith("yes     fsdp")
         for line in printed.split("\n")

@@ -1,6 +1,7 @@
 import json
 import math
 
+import jax
 import jax.numpy as jnp
 import pytest
 from hypothesis import given
@@ -58,9 +59,27 @@ def test_a_row_is_the_mean_since_the_row_before(tmp_path):
         _add(running, step, loss=loss, learning_rate=step)
     row = running.summarise()
     assert (row["loss"], row["learning_rate"]) == (3.0, 3.0)
-    assert row["images_per_second"] > 0
     _add(running, 4, loss=5.0)
     assert running.summarise()["loss"] == 5.0
+
+
+def test_a_row_tells_the_rates_of_the_steps_after_the_first(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(metrics.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(metrics.devices, "peak_flops", lambda device: 1e12)
+    running = metrics.RunningMetrics(batch_size=4)
+    running.flops = 4e12
+    for step in range(1, 6):
+        with running.waiting():
+            now[0] += 0.5
+        now[0] += 1.5
+        _add(running, step)
+    row = running.summarise()  # since the second step's batch was under way: 4 steps in 6 s, one of them already waited
+    assert row["images_per_second"] == pytest.approx(4 * 4 / 6)
+    assert row["tflops"] == pytest.approx(4 * 4 / 6)
+    assert row["mfu"] == pytest.approx(4 * 4 / 6 / len(jax.devices()))
+    assert row["data_wait"] == pytest.approx(3 * 0.5 / 6)
+    assert row["memory_gib"] > 0.05
 
 
 @pytest.mark.parametrize("name", ["loss", "grad_norm"])

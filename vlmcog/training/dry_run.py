@@ -16,20 +16,11 @@ from vlmcog.models import registry
 from vlmcog.models.boundary import VisionLanguageModel
 from vlmcog.training import optimizer, sharding, step
 from vlmcog.training.config import TrainConfig
+from vlmcog.training.devices import ACCELERATORS
+from vlmcog.training.flops import model_flops
 from vlmcog.training.rules import name_of
 
 GIB = 1 << 30
-MEMORY = {  # GiB that a device has, by its makers' data sheets
-    "a100-40gb": 40,
-    "a100-80gb": 80,
-    "h100": 80,
-    "h200": 141,
-    "l4": 24,
-    "tpu-v4": 32,
-    "tpu-v5e": 16,
-    "tpu-v5p": 95,
-    "tpu-v6e": 32,
-}
 MOST_ROWS = 400
 UNOPTIMISED = {"xla_backend_optimization_level": 0}  # of the machine code, which takes longest and moves no buffer
 
@@ -39,21 +30,21 @@ def report(config: TrainConfig, device: str = "") -> str:
 
     Args:
       config: the run; its mesh must fit the devices that jax shows.
-      device: a key of `MEMORY` that the run is to fit; empty for none.
+      device: a key of `ACCELERATORS` that the run is to fit; empty for none.
 
     Raises:
       UserError: the config doesn't allow the run, or `device` is unknown.
     """
-    if device and device not in MEMORY:
-        raise UserError(f"device {device!r} is unknown; use one of {', '.join(MEMORY)}")
+    if device and device not in ACCELERATORS:
+        raise UserError(f"device {device!r} is unknown; use one of {', '.join(ACCELERATORS)}")
     mesh = sharding.make_mesh(config.mesh, config.data.batch_size, parts=config.optimizer.accumulate)
     model = registry.build(config.model)
     built = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
     abstract = step.abstract_state(model, built, config.mesh, mesh)
     batch = abstract_batch(model, config, mesh)
     with jax.set_mesh(mesh):
-        lowered = step.compiled_step(model, built, abstract).lower(abstract, batch)  # pyright: ignore
-        memory = lowered.compile(UNOPTIMISED).memory_analysis()
+        traced = step.compiled_step(model, built, abstract).trace(abstract, batch)
+        memory = traced.lower().compile(UNOPTIMISED).memory_analysis()
     kept, temporary = memory.argument_size_in_bytes, memory.temp_size_in_bytes
     needed = kept + temporary + max(memory.output_size_in_bytes - memory.alias_size_in_bytes, 0)
     lines = [*_table(abstract.params, built.learning), ""]
@@ -63,6 +54,7 @@ def report(config: TrainConfig, device: str = "") -> str:
         f"  optimizer    {bytes_on_a_device((abstract.opt_state, abstract.ema)) / GIB:9.3f} GiB",
         f"  temporary    {temporary / GIB:9.3f} GiB (estimate)",
         f"  in all       {needed / GIB:9.3f} GiB (estimate)",
+        f"  arithmetic   {model_flops(traced.jaxpr) / mesh.size / 1e12:9.3f} TFLOP a step (of the model alone)",
     ]
     if device:
         lines.append(_verdict(needed, device, config))
@@ -102,13 +94,13 @@ def _table(params: Any, learning: frozenset[str]) -> Iterator[str]:
 
 
 def _verdict(needed: int, device: str, config: TrainConfig) -> str:
-    room = MEMORY[device] * GIB
-    if needed <= room:
-        return f"fits {device} ({MEMORY[device]} GiB), by this estimate"
+    room = ACCELERATORS[device].memory
+    if needed <= room * GIB:
+        return f"fits {device} ({room} GiB), by this estimate"
     advice = [
         f"optimizer.accumulate={2 * config.optimizer.accumulate}",
         "" if config.model.remat else "model.remat=True",
         "" if config.lora.active else "lora.language.rank=8",
         "more devices with mesh.fsdp=-1",
     ]
-    return f"does not fit {device} ({MEMORY[device]} GiB); in this order, try {', '.join(filter(None, advice))}"
+    return f"does not fit {device} ({room} GiB); in this order, try {', '.join(filter(None, advice))}"

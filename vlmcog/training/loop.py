@@ -9,6 +9,7 @@ from vlmcog.errors import Stopped
 from vlmcog.models.boundary import Batch
 from vlmcog.progress import Progress
 from vlmcog.training.config import TrainConfig
+from vlmcog.training.flops import model_flops
 from vlmcog.training.metrics import MetricsWriter, RunningMetrics
 from vlmcog.training.optimizer import Optimizer
 from vlmcog.training.step import TrainState, TrainStep, evaluated, saved
@@ -59,7 +60,12 @@ def run(
         watch.explaining(),
     ):
         for step in range(first, config.total_steps + 1):
-            state, metrics = train_step(state, put(watch.take(step, next(batches))))
+            with running.waiting():
+                batch = next(batches)
+            batch = put(watch.take(step, batch))
+            if step == first:
+                running.flops = model_flops(train_step.trace(state, batch).jaxpr)
+            state, metrics = train_step(state, batch)
             running.add(step, metrics)
             bar.advance(note=running.note)
             stops = is_agreed(asked, meeting=_due(step, config.log_every, config)) and step < config.total_steps

@@ -1,11 +1,12 @@
 """Rows of metrics: where they are written, and how a step's metrics become one."""
 
+import contextlib
 import json
 import math
 import os
 import pathlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import jax
@@ -13,12 +14,15 @@ import numpy as np
 import tensorboardX
 from jaxtyping import Float
 
-from vlmcog import distributed, files
+from vlmcog import distributed, files, memory
 from vlmcog.errors import UserError
 from vlmcog.models.boundary import Metrics
+from vlmcog.training import devices
 from vlmcog.training.workdir import METRICS, TENSORBOARD
 
 Row = Mapping[str, float]
+RATES = ("images_per_second", "tflops", "mfu", "data_wait", "memory_gib")
+"""What a row says of the machine: these differ between runs that are otherwise the same."""
 
 
 class NotFiniteError(UserError):
@@ -130,10 +134,16 @@ def open_writers(workdir: pathlib.Path, *, last_step: int) -> Everywhere:
 
 
 class RunningMetrics:
-    """The metrics of the steps since the last row. Those of a step are fetched while the next step runs."""
+    """The metrics of the steps since the last row. Those of a step are fetched while the next step runs.
+
+    Attributes:
+      flops: model FLOPs of a step; 0 where nobody counted.
+    """
 
     def __init__(self, batch_size: int):
+        self.flops = 0.0
         self._batch_size = batch_size
+        self._waited = 0.0
         self._pending: tuple[int, Metrics] | None = None
         self._steps: list[dict[str, float]] = []
         self._start: float | None = None
@@ -154,19 +164,41 @@ class RunningMetrics:
         self._pending = (step, metrics)
 
     def summarise(self) -> dict[str, float]:
-        """Waits for the last step; returns means (the last learning rate) and images a second, and starts anew."""
+        """Waits for the last step; returns means (the last learning rate) and `RATES`, and starts anew.
+
+        `tflops` are the model's in 10^12 a second, `mfu` their share of the devices' peak in bfloat16, where that is
+        known. `data_wait` is the share of the time that the host waited for batches; devices wait at most that long.
+        """
         self._fetch()
         steps, self._steps = self._steps, []
         row = {name: sum(step[name] for step in steps) / len(steps) for name in steps[0]}
         row["learning_rate"] = steps[-1]["learning_rate"]
         if self._timed:
-            row["images_per_second"] = self._timed * self._batch_size / (time.perf_counter() - (self._start or 0.0))
+            row |= self._rates(time.perf_counter() - (self._start or 0.0))
         self.restart_clock()
         return row
 
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Counts the time in the block as spent on waiting for a batch."""
+        start = time.perf_counter()
+        yield
+        self._waited += time.perf_counter() - start
+
+    def _rates(self, seconds: float) -> dict[str, float]:
+        flops = self.flops * self._timed / seconds
+        peaks = [devices.peak_flops(device) for device in jax.devices()]
+        return {
+            "images_per_second": self._timed * self._batch_size / seconds,
+            "tflops": flops / 1e12,
+            **({} if None in peaks else {"mfu": flops / sum(peak or 0.0 for peak in peaks)}),
+            "data_wait": self._waited / seconds,
+            "memory_gib": memory.peak_bytes() / (1 << 30),
+        }
+
     def restart_clock(self) -> None:
         """Leaves the time since the last row out of the rate, where it wasn't spent on steps."""
-        self._start, self._timed = time.perf_counter(), 0
+        self._start, self._timed, self._waited = time.perf_counter(), 0, 0.0
 
     def _fetch(self) -> None:
         if self._pending is None:

@@ -2,8 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 from vlmcog.models.boundary import Batch, Metrics, Params, VisionLanguageModel
 from vlmcog.training import accumulation, objective, sharding
 from vlmcog.training.config import MeshConfig
+from vlmcog.training.flops import OPTIMIZER
 from vlmcog.training.optimizer import Optimizer
 
 
@@ -37,7 +37,16 @@ class TrainState:
     ema: Params
 
 
-TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+class TrainStep(Protocol):
+    """A jitted step, as `jax.jit` returns it."""
+
+    def __call__(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        """The state after a step that learns from a batch, and the step's metrics."""
+        ...
+
+    def trace(self, state: Any, batch: Any) -> Any:
+        """The program for such shapes, from which it can be lowered and compiled."""
+        ...
 
 
 def train_step(
@@ -59,8 +68,9 @@ def train_step(
     metrics, gradients = accumulation.value_and_grad(
         loss, learning, batch, rng, parts=settings.accumulate, average=settings.average
     )
-    learning, opt_state = optimizer.apply(gradients, state.opt_state, learning)
-    ema = optimizer.average(state.ema, learning) if settings.ema else state.ema
+    with jax.named_scope(OPTIMIZER):
+        learning, opt_state = optimizer.apply(gradients, state.opt_state, learning)
+        ema = optimizer.average(state.ema, learning) if settings.ema else state.ema
     params = optimizer.join(learning, frozen)
     return TrainState(state.step + 1, params, opt_state, state.rng, ema), {
         "loss": metrics["loss"],
