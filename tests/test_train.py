@@ -295,3 +295,34 @@ def test_two_processes_train_as_one_and_one_goes_on_alone(arguments, tmp_path):
 def _assert_close(rows, others):
     for row, other in zip(rows, others, strict=True):
         assert row == pytest.approx(other, rel=1e-5, abs=1e-5), row["step"]
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_it_ends_as_if_undisturbed(arguments, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
+    changes = {"total_steps": 100, "log_every": 1, "save_every": 3, "eval_every": 0, "keep": 2}
+    assert _finish(_start(arguments(tmp_path / "undisturbed", **changes)))[0] == 0
+    killed, rng = tmp_path / "killed", np.random.default_rng(0)
+    for last in np.sort(rng.choice(np.arange(4, 97), 20, replace=False)).tolist():
+        process = _start(arguments(killed, **changes))
+        _wait(process, lambda last=last: _last_step(killed) >= last)
+        process.kill()
+        assert _finish(process)[0] == -signal.SIGKILL
+    assert _finish(_start(arguments(killed, **changes)))[0] == 0
+    assert _everything(killed) == _everything(tmp_path / "undisturbed")
+    assert _rows(killed) == _rows(tmp_path / "undisturbed")
+
+
+def _last_step(workdir):
+    """Of a file that is being written, whose last line may be cut off."""
+    path = workdir / "train.jsonl"
+    lines = path.read_text().rpartition("\n")[0].splitlines() if path.exists() else []
+    return json.loads(lines[-1])["step"] if lines else 0
+
+
+def _wait(process, condition):
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)

@@ -3,6 +3,8 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
+import time
 
 import jax
 import jax.numpy as jnp
@@ -226,3 +228,43 @@ def test_an_interrupt_during_a_save_comes_after_it(tmp_path, monkeypatch):
             checkpoints.save(1, {}, {})
         assert ended == ["save"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+SAVES = """
+import pathlib, sys
+import jax.numpy as jnp
+from vlmcog.checkpoints.manager import Checkpoints
+with Checkpoints(pathlib.Path(sys.argv[1]), keep=2) as checkpoints:
+    start = checkpoints.latest() or 0
+    for step in range(start + 1, start + 1000):
+        checkpoints.save(step, {f"w{i}": jnp.full(1 << 20, step, jnp.int32) for i in range(8)}, {"step": step})
+"""
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_while_it_saves_the_last_whole_one_is_found(tmp_path):
+    rng, last = np.random.default_rng(0), 0
+    shape = jax.ShapeDtypeStruct((1 << 20,), jnp.int32, sharding=SingleDeviceSharding(jax.devices()[0]))
+    for _ in range(20):
+        target, left_over = last + rng.integers(1, 4), _unfinished(tmp_path)
+        process = subprocess.Popen([sys.executable, "-c", SAVES, str(tmp_path)], stderr=subprocess.DEVNULL)
+        while not any(step >= target for step, _ in _unfinished(tmp_path) - left_over):
+            assert process.poll() is None
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.1))
+        process.kill()
+        process.wait()
+        with Checkpoints(tmp_path) as checkpoints:
+            found = checkpoints.latest() or 0
+            assert found >= last
+            last = found
+            if found:
+                state = checkpoints.restore_state(found, {f"w{number}": shape for number in range(8)})
+                assert all((leaf == found).all() for leaf in state.values())
+                assert checkpoints.restore_data(found) == {"step": found}
+    assert last >= 20
+
+
+def _unfinished(folder):
+    """The saves that are under way, or were when their process was killed: the step and the inode of each."""
+    return {(int(entry.name.split(".")[0]), entry.inode()) for entry in os.scandir(folder) if "tmp" in entry.name}
