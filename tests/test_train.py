@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from vlmcog import train
-from vlmcog.checkpoints.manager import Checkpoints, restore_params
+from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.datasets.build import build
 from vlmcog.errors import UserError
 from vlmcog.models import registry
@@ -167,7 +167,7 @@ def test_what_a_run_leaves(undisturbed):
     validation = [row for row in _rows(undisturbed) if "validation_loss" in row]
     assert [row["step"] for row in validation] == [40, 80, 120]
     assert all(0 <= row["validation_accuracy"] <= 1 and row["validation_items"] == 10 for row in validation)
-    params = restore_params(undisturbed, registry.build(read_config(undisturbed).model))
+    params = result.restore(undisturbed, registry.build(read_config(undisturbed).model))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
 
 
@@ -175,7 +175,7 @@ def test_another_run_starts_where_one_ended(undisturbed):
     model = registry.build(read_config(undisturbed).model)
     mesh_config = MeshConfig(fsdp=8)
     base = result.load_base(model, str(undisturbed), mesh_config, sharding.make_mesh(mesh_config, batch_size=8))
-    jax.tree.map(np.testing.assert_array_equal, base, restore_params(undisturbed, model))
+    jax.tree.map(np.testing.assert_array_equal, base, result.restore(undisturbed, model))
     assert not all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(base))
 
 
@@ -234,7 +234,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_compiles(arguments, t
 def test_a_model_of_another_shape_is_refused(undisturbed):
     model = registry.build(dataclasses.replace(read_config(undisturbed).model, image_size=32))
     with pytest.raises(UserError, match=r"params/img/pos_embedding is float32\[1, 4, 32\] .* but float32\[1, 16, 32\]"):
-        restore_params(undisturbed, model)
+        result.restore(undisturbed, model)
 
 
 def test_other_data_than_it_started_with_is_refused(arguments, undisturbed, tmp_path):

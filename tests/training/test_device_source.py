@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from vlmcog import train
-from vlmcog.checkpoints.manager import Checkpoints, restore_params
+from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.datasets.bank import bank_of, make_bank
 from vlmcog.datasets.specs import parse
 from vlmcog.errors import UserError
 from vlmcog.models import registry
 from vlmcog.scenes.generate import maker
 from vlmcog.tasks.towers import TOWER_FALLS
-from vlmcog.training import sharding
+from vlmcog.training import result, sharding
 from vlmcog.training.config import from_config_dict
 from vlmcog.training.device_source import DeviceBatches
 
@@ -128,7 +128,7 @@ def test_run_that_is_cut_off_ends_with_the_same_parameters(online, tmp_path, mon
             train.train(config, tmp_path / "cut_off")
     train.train(config, tmp_path / "cut_off")
     model = registry.build(config.model)
-    one, other = (restore_params(tmp_path / name, model) for name in ("undisturbed", "cut_off"))
+    one, other = (result.restore(tmp_path / name, model) for name in ("undisturbed", "cut_off"))
     jax.tree.map(np.testing.assert_array_equal, one, other)
 
 

@@ -11,13 +11,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
-from jax.sharding import Sharding, SingleDeviceSharding
 from jaxtyping import PyTree
 from orbax.checkpoint.checkpoint_managers import preservation_policy as preservation
 
 from vlmcog import distributed
 from vlmcog.errors import UserError
-from vlmcog.models.boundary import Params, VisionLanguageModel
 
 STATE, DATA = "state", "data"
 
@@ -157,25 +155,6 @@ class Checkpoints:
                     f"{self._manager.directory / str(step)}: {name} is {saved.get(name, 'absent')} in the checkpoint "
                     f"but {wanted.get(name, 'absent')} in this model; use the config that it was trained with"
                 )
-
-
-def restore_params(workdir: pathlib.Path, model: VisionLanguageModel, *, sharding: Sharding | None = None) -> Params:
-    """Returns the parameters in the newest checkpoint of the run in `workdir`, on one device unless told otherwise.
-
-    Raises:
-      UserError: there is no checkpoint, or one of another model.
-    """
-    directory = workdir / "checkpoints"
-    sharding = sharding or SingleDeviceSharding(jax.devices()[0])
-    shapes = jax.eval_shape(model.init, jax.random.key(0))
-    params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes)
-    step = None
-    if directory.is_dir():
-        with Checkpoints(directory) as checkpoints:
-            step = checkpoints.latest()
-            if step is not None:
-                return checkpoints.restore_state(step, {"params": params})["params"]
-    raise UserError(f"no checkpoint in {directory}; train first, or name the --workdir of a run that has saved one")
 
 
 @contextlib.contextmanager
