@@ -60,6 +60,15 @@ def test_every_mesh_trains_as_one_device(mesh):
         assert many == pytest.approx(one, rel=1e-5)
 
 
+@pytest.mark.slow
+def test_two_dimensions_split_train_as_one_device(monkeypatch):
+    monkeypatch.setattr(sharding, "WIDEST", 2)
+    run = Run({"fsdp": 8})
+    assert any({"fsdp", "fsdp_inner"} <= set(leaf.sharding.spec) for leaf in jax.tree.leaves(run.state.params))
+    for many, one in zip(run.rows, _on(ONE).rows, strict=True):
+        assert many == pytest.approx(one, rel=1e-5)
+
+
 def test_a_step_is_compiled_once_and_leaves_all_where_it_was():
     run = _on(MIXED)
     assert run.compiled == 1

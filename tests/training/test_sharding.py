@@ -93,6 +93,17 @@ def test_moments_lie_where_their_parameters_lie(make_config, method, trainable):
     assert jax.tree.structure(where) == jax.tree.structure(state)
 
 
+def test_more_devices_than_a_dimension_can_be_split_among_split_two(monkeypatch):
+    monkeypatch.setattr(sharding, "WIDEST", 4)
+    config = MeshConfig(fsdp=8)
+    mesh = sharding.make_mesh(config, batch_size=8)
+    assert mesh.shape == {"data": 1, "fsdp": 4, "fsdp_inner": 2, "tensor": 1}
+    shapes = {name: jax.ShapeDtypeStruct(shape, np.float32) for name, shape in {"w": (12, 6), "b": (12,)}.items()}
+    placed = sharding.shard_parameters(config, mesh, shapes)
+    assert {name: leaf.sharding.shard_shape(leaf.shape) for name, leaf in placed.items()} == {"w": (3, 3), "b": (3,)}
+    assert sharding.put_share({"image": np.zeros((16, 2))}, mesh)["image"].sharding.shard_shape((16, 2)) == (2, 2)
+
+
 def test_a_batch_is_split_over_all_devices():
     mesh = sharding.make_mesh(MeshConfig(data=2), batch_size=16)
     batch = sharding.put_share({"image": np.arange(32.0).reshape(16, 2)}, mesh)

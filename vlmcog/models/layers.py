@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from vlmcog.models.config import ModelConfig
 
-BATCH_AXES = ("data", "fsdp")  # of a mesh, over which batches are split
+BATCH_AXES = ("data", "fsdp", "fsdp_inner")  # of a mesh that has them, over which batches are split
 
 
 class Network(nn.Module, kw_only=True):

@@ -16,13 +16,12 @@ from vlmcog.datasets.bank import Bank
 from vlmcog.datasets.redress import redress
 from vlmcog.errors import UserError
 from vlmcog.models.boundary import Batch
-from vlmcog.models.layers import BATCH_AXES
 from vlmcog.models.processor import Example, Processor
 from vlmcog.scenes.looks import Look, get_look
 from vlmcog.scenes.render import trace
 from vlmcog.tasks.registry import get_task
 from vlmcog.training.config import DataConfig
-from vlmcog.training.sharding import replicated
+from vlmcog.training.sharding import batch_axes, replicated
 
 
 class DeviceBatches:
@@ -40,7 +39,7 @@ class DeviceBatches:
         tasks = _columns(bank, config.tasks)
         drawn = functools.partial(_draw, look=get_look(bank.spec.look), processor=processor)
         draws = _each(drawn, on_accelerator=mesh.devices.flat[0].platform != "cpu")
-        split = PartitionSpec(BATCH_AXES)
+        split = PartitionSpec(batch_axes(mesh))
         # check_vma off: loops in the renderer start from constants, which aren't marked as differing by device.
         sharded = jax.shard_map(draws, mesh=mesh, in_specs=(PartitionSpec(), split), out_specs=split, check_vma=False)
         self._make = jax.jit(lambda data, step: sharded(data, _keys(seed, step, config.batch_size)))

@@ -1,8 +1,9 @@
 """How parameters and batches lie on the devices.
 
 The mesh has the axes `data` (copies of the parameters), `fsdp` (devices that share a copy), and `tensor` (devices that
-divide each layer); a batch is split over the first two. The compiler adds the communication (GSPMD): the step is
-written as if there were one device.
+divide each layer); a batch is split over the first two. Where more devices share a copy than one dimension can be split
+among, `fsdp_inner` splits another. The compiler adds the communication (GSPMD): the step is written as if there were
+one device.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,8 @@ from vlmcog.training.input import ITEM
 from vlmcog.training.matrices import matrix_of
 from vlmcog.training.rules import apply_rules, name_of
 
-AXES = (*BATCH_AXES, "tensor")
+WIDEST = 64
+"""Ways to split one dimension, at most: it divides the widths of the public models, where 256 doesn't."""
 
 
 def make_mesh(config: MeshConfig, batch_size: int, *, parts: int = 1) -> Mesh:
@@ -51,8 +53,10 @@ def make_mesh(config: MeshConfig, batch_size: int, *, parts: int = 1) -> Mesh:
             f"mesh.data={data} x mesh.fsdp={fsdp}; use a multiple of {data * fsdp * parts}"
         )
     # Explicit axes, the default, would want every operation of the model annotated.
-    types = (AxisType.Auto,) * len(AXES)
-    return jax.make_mesh((data, fsdp, tensor), AXES, axis_types=types, devices=devices[:needed])
+    inner = fsdp // WIDEST if fsdp > WIDEST and fsdp % WIDEST == 0 else 1
+    sizes = {"data": data, "fsdp": fsdp // inner, **({"fsdp_inner": inner} if inner > 1 else {}), "tensor": tensor}
+    types = (AxisType.Auto,) * len(sizes)
+    return jax.make_mesh(tuple(sizes.values()), tuple(sizes), axis_types=types, devices=devices[:needed])
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -61,8 +65,13 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """The first dimension split over `data` and `fsdp`."""
-    return NamedSharding(mesh, PartitionSpec(BATCH_AXES))
+    """The first dimension split over the devices that share a copy, and over copies."""
+    return NamedSharding(mesh, PartitionSpec(batch_axes(mesh)))
+
+
+def batch_axes(mesh: Mesh) -> tuple[str, ...]:
+    """The axes of a mesh that a batch is split over."""
+    return tuple(axis for axis in BATCH_AXES if axis in mesh.axis_names)
 
 
 def process_share(mesh: Mesh, batch_size: int) -> tuple[int, int]:
@@ -147,15 +156,16 @@ def _fill(size: int, other: int, devices: int) -> int:
 
 
 def _split(name: str, shape: tuple[int, ...], mesh: Mesh) -> NamedSharding:
-    """Heads or MLP width over `tensor`, the largest other dimension over `fsdp`, as far as they divide."""
+    """Heads or MLP width over `tensor`, the largest other dimensions over `fsdp`, as far as they divide."""
     spec: list[str | None] = [None] * len(shape)
     matrix = matrix_of(name)
     if matrix and matrix.split and mesh.shape["tensor"] > 1 and shape[matrix.split] % mesh.shape["tensor"] == 0:
         spec[matrix.split] = "tensor"
-    ways = mesh.shape["fsdp"]
-    free = [axis for axis, size in enumerate(shape) if spec[axis] is None and size and size % ways == 0]
-    if ways > 1 and free:
-        spec[max(free, key=lambda axis: shape[axis])] = "fsdp"
+    for name in ("fsdp", "fsdp_inner"):
+        ways = mesh.shape.get(name, 1)
+        free = [axis for axis, size in enumerate(shape) if spec[axis] is None and size and size % ways == 0]
+        if ways > 1 and free:
+            spec[max(free, key=lambda axis: shape[axis])] = name
     while spec and spec[-1] is None:
         spec.pop()
     return NamedSharding(mesh, PartitionSpec(*spec))
