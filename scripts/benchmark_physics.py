@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
     rows = {
         "verdict": (falls, threads),
         "verdict, never stopped early (2 s)": (falls_in_full, threads),
-        "label (truth, noise, linear program)": (is_labelled_falling, threads),
+        "label (truth, noise, statics)": (is_labelled_falling, threads),
     }
     if importlib.util.find_spec("pybullet"):
         processes = concurrent.futures.ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn"))
