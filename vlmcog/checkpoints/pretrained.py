@@ -11,14 +11,14 @@ from vlmcog.models import registry
 from vlmcog.models.boundary import Params, VisionLanguageModel
 from vlmcog.models.config import CUSTOM, ModelConfig
 
-TOKENIZERS = ("tokenizer.model", "tokenizer.json")
+TOKENIZERS = ("tokenizer.model", "tokenizer.json", "spiece.model")
 
 
 def config_of(folder: str | os.PathLike[str], **values: Any) -> ModelConfig:
     """Returns the config of the model in a folder of Hugging Face's format, by its `config.json`.
 
     Args:
-      folder: with `config.json` and, if it is to read text, `tokenizer.model` or `tokenizer.json`.
+      folder: with `config.json` and, if it is to read text, one of `TOKENIZERS`.
       **values: of `ModelConfig`, that replace the folder's.
 
     Raises:

@@ -16,6 +16,8 @@ from vlmcog.models.text_encoder import TextConfig
 from vlmcog.models.tokenizer import open_tokenizer
 
 HUGGING_FACE = ("siglip",)
+IN_BIG_VISION = True
+_MARKERS = {"pad": "</s>", "eos": "</s>", "bos": "</s>"}  # of the first
 _EPSILON = 1e-6
 _LENGTH = 64
 _ROWS, _ROWS_2 = 32_000, 256_000  # of the English C4 vocabulary and of Gemma's
@@ -67,8 +69,7 @@ def build(config: ModelConfig, networks: DualNetworks) -> DualEncoder:
     Raises:
       UserError: the vocabulary can't be read or has more pieces than the model has rows.
     """
-    markers = {} if networks.vocabulary_size == _ROWS_2 else {"pad": "</s>", "eos": "</s>", "bos": "</s>"}
-    tokenizer = open_tokenizer(config.vocabulary, **markers)
+    tokenizer = open_tokenizer(config.vocabulary, **({} if networks.vocabulary_size == _ROWS_2 else _MARKERS))
     rows = networks.vocabulary_size or tokenizer.vocab_size
     layout = _hugging_face(dataclasses.replace(networks, vocabulary_size=rows), config.image_size)
     return dual_encoder.build(config, networks, layout, tokenizer)

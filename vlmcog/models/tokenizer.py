@@ -9,7 +9,7 @@ import sentencepiece
 from vlmcog.errors import UserError
 
 SHIPPED = pathlib.Path(__file__).parent / "assets" / "cubeworld.model"
-PAD, EOS, BOS, UNK = range(4)
+PAD, EOS, BOS, UNK = range(4)  # in Gemma's and in the one that ships
 
 
 @runtime_checkable
@@ -36,33 +36,42 @@ class Tokenizer(Protocol):
 
 
 def open_tokenizer(path: str = "", **markers: str) -> Tokenizer:
-    """Opens a SentencePiece model with Gemma's markers, or a `tokenizer.json`.
+    """Opens a SentencePiece model or a `tokenizer.json`.
 
     Args:
       path: the file; empty for the small SentencePiece model that ships with the package.
-      **markers: the texts of `pad`, `eos` and `bos` in a `tokenizer.json`, where they aren't Gemma's.
+      **markers: the texts of `pad`, `eos` and `bos`, where they aren't Gemma's.
 
     Raises:
-      UserError: the file is missing or damaged, or numbers its markers otherwise.
+      UserError: the file is missing or damaged or lacks a marker.
     """
-    return JsonTokenizer(path, **markers) if path.endswith(".json") else SentencePieceTokenizer(path)
+    if not path:
+        return SentencePieceTokenizer()
+    return JsonTokenizer(path, **markers) if path.endswith(".json") else SentencePieceTokenizer(path, **markers)
 
 
 class SentencePieceTokenizer:
-    """A SentencePiece model whose first pieces are pad, eos, bos and unk, as in Gemma's.
+    """A SentencePiece model; a marker that isn't among its pieces is the one that it calls its own.
+
+    SigLIP's names a padding piece of its own but is padded with `</s>`, and Llama's, without one, with `<unk>`: hence
+    the texts come first.
 
     Args:
       path: the `.model` file; empty for the small vocabulary that ships with the package.
+      pad: text of the padding marker.
+      eos: text of the marker that ends a text.
+      bos: text of the marker that begins one.
 
     Raises:
-      UserError: the file is missing, is no SentencePiece model or numbers its markers otherwise.
+      UserError: the file is missing, is no SentencePiece model or lacks a marker.
     """
 
-    pad, eos, bos = PAD, EOS, BOS
-
-    def __init__(self, path: str = ""):
+    def __init__(self, path: str = "", *, pad: str = "<pad>", eos: str = "<eos>", bos: str = "<bos>"):
         self.path = pathlib.Path(path) if path else SHIPPED
         self._pieces = _load(self.path)
+        self.pad = self._marker(pad, self._pieces.pad_id())
+        self.eos = self._marker(eos, self._pieces.eos_id())
+        self.bos = self._marker(bos, self._pieces.bos_id())
 
     @property
     def vocab_size(self) -> int:
@@ -76,6 +85,13 @@ class SentencePieceTokenizer:
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids` up to the first eos; other markers are left out."""
         return self._pieces.decode(_before_eos(self, ids))
+
+    def _marker(self, text: str, own: int) -> int:
+        found = self._pieces.piece_to_id(text)  # of what isn't there, that of unk
+        number = found if self._pieces.id_to_piece(found) == text else own
+        if number < 0:
+            raise _without(self.path, text)
+        return number
 
 
 class JsonTokenizer:
@@ -112,8 +128,12 @@ class JsonTokenizer:
     def _marker(self, marker: str) -> int:
         found = self._tokens.token_to_id(marker)
         if found is None:
-            raise UserError(f"model.vocabulary: {self.path} has no marker {marker}; use the tokenizer of this family")
+            raise _without(self.path, marker)
         return found
+
+
+def _without(path: pathlib.Path, marker: str) -> UserError:
+    return UserError(f"model.vocabulary: {path} has no marker {marker}; use the tokenizer of this family")
 
 
 def _before_eos(tokenizer: Tokenizer, ids: Iterable[int]) -> list[int]:
@@ -154,15 +174,8 @@ def check_rows(tokenizer: Tokenizer, rows: int, size: str) -> None:
 
 def _load(path: pathlib.Path) -> sentencepiece.SentencePieceProcessor:
     try:
-        pieces = sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
+        return sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
     except OSError as error:
         raise UserError(f"model.vocabulary: cannot read {path}: {error.strerror}; name a .model file") from error
     except RuntimeError as error:
         raise UserError(f"model.vocabulary: {path} is not a SentencePiece model; name a .model file") from error
-    markers = (pieces.pad_id(), pieces.eos_id(), pieces.bos_id(), pieces.unk_id())
-    if markers != (PAD, EOS, BOS, UNK):
-        raise UserError(
-            f"model.vocabulary: {path} has pad, eos, bos, unk at {markers}, not at {(PAD, EOS, BOS, UNK)}; "
-            "use a tokenizer with Gemma's markers"
-        )
-    return pieces
