@@ -17,6 +17,9 @@ class TrialList(list):
 
     judgments = TrialSource.judgments
 
+    def asked(self):
+        return {(trial.question, trial.options) for trial in self}
+
 
 def make_trials(count, *, task="tower_falls", truths=None, responses=None, size=16, seed=0):
     """Noise images; `responses` is people x items, NaN where a person said nothing."""

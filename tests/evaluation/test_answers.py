@@ -64,13 +64,22 @@ def test_the_answer_is_the_likeliest_option(trials, scores):
 
 
 def test_probabilities_are_over_the_trial_s_own_options(trials, scores):
-    """A batch of questions with 2 and with 15 options."""
-    source = trials(5)
+    """Questions with 2 and with 15 options, in batches of one shape."""
+    source = trials(7)
     source += trials(5, task="red_block_count", seed=1)
-    for trial, row in zip(source, ask(KnownScores, scores, source).itertuples(), strict=True):
+    shapes = []
+
+    class Watched(KnownScores):
+        @staticmethod
+        def score(params, batch):
+            shapes.append(batch["options"].shape)
+            return KnownScores.score(params, batch)
+
+    for trial, row in zip(source, ask(Watched, scores, source).itertuples(), strict=True):
         probabilities = json.loads(row.probabilities)
         assert len(probabilities) == len(trial.options)
         assert sum(probabilities) == pytest.approx(1)
+    assert shapes == [(5, 15, 2)]  # traced once
 
 
 @pytest.mark.parametrize("batch_size", [1, 16])

@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 
@@ -47,6 +48,17 @@ def test_score_example_holds_the_prefix_and_each_option(processor):
     )
     assert scored["options"].shape == scored["options_mask"].shape == (2, 5)
     assert scored["options"][1][scored["options_mask"][1]].tolist() == suffix
+
+
+def test_a_batch_of_prefixes_has_one_of_few_lengths(processor):
+    long = dataclasses.replace(processor, prefix_length=40)
+    for words, length in ((1, 16), (20, 32), (36, 40)):
+        questions = ["Falls?", "block " * words]
+        batch = long.prefix_batch([IMAGE, IMAGE], questions)
+        assert batch["text"].shape == batch["mask_input"].shape == (2, length)
+        assert batch["image"].shape == (2, 8, 8, 3)
+        for question, text, real in zip(questions, batch["text"], batch["mask_input"], strict=True):
+            assert text[real].tolist() == long.prefix(question)
 
 
 def test_a_fitted_processor_cuts_padding_alone(processor):

@@ -50,11 +50,11 @@ def answer(
     Raises:
       UserError: the model's log-probabilities are not numbers.
     """
-    score = _compiled(model)
+    score, most = _compiled(model), max(len(options) for _, options in source.asked())
     rows = []
     with Progress(len(source), f"answering {evaluated_on}", unit="trial") as bar:
         for trials in _chunks(source, batch_size):
-            scores = np.asarray(score(params, _batch(model, trials, batch_size)))
+            scores = np.asarray(score(params, _batch(model, trials, batch_size, most)))
             rows += [_row(trial, row) for trial, row in zip(trials, scores, strict=False)]
             bar.advance(len(trials))
     answers = pd.DataFrame(rows).assign(run=run, model=model.name, evaluated_on=evaluated_on, text="")
@@ -72,11 +72,10 @@ def _chunks(source: TrialSource, size: int) -> Iterator[list[Trial]]:
         yield [source[index] for index in range(start, min(start + size, len(source)))]
 
 
-def _batch(model: VisionLanguageModel, trials: Sequence[Trial], size: int) -> dict[str, np.ndarray]:
-    """Stacks the trials' examples, the last repeated up to `size`, so that every batch has one shape."""
+def _batch(model: VisionLanguageModel, trials: Sequence[Trial], size: int, most: int) -> dict[str, np.ndarray]:
+    """Stacks the trials' examples, the last repeated up to `size` and options padded to `most`: always one shape."""
     padded = [*trials, *[trials[-1]] * (size - len(trials))]
     examples = [model.processor.score_example(trial.image, trial.question, trial.options) for trial in padded]
-    most = max(len(trial.options) for trial in trials)
     for example in examples:
         missing = [(0, most - len(example["options"])), (0, 0)]
         example |= {key: np.pad(example[key], missing) for key in ("options", "options_mask")}
