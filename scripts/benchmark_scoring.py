@@ -85,9 +85,8 @@ def _reference(model: Any, params: Any, image: np.ndarray, options: list[str]) -
         with torch.no_grad():
             for given, n_answer in inputs:
                 logits = theirs(**given, logits_to_keep=n_answer + 1).logits[0, :-1]
-                log_p = logits[:, : NETWORKS.vocabulary_size].log_softmax(-1)  # without the rows that pad theirs
                 answer = given["input_ids"][0, -n_answer:]
-                scores.append(float(log_p.gather(1, answer[:, None]).sum()))
+                scores.append(float(logits.log_softmax(-1).gather(1, answer[:, None]).sum()))
         return np.array(scores)
 
     return score

@@ -177,13 +177,18 @@ def test_a_tokenizer_that_does_not_fit_the_embedding_is_refused():
         registry.family("paligemma").build(_model().config, networks)
 
 
-def test_rows_of_padding_come_and_go():
-    rule = Rule("table", "weight", rows=5)
-    ours = np.arange(6.0).reshape(3, 2)
-    theirs = rule.to_theirs(ours)
-    assert theirs.shape == rule.shape(ours.shape) == (5, 2)
-    assert not theirs[3:].any()
-    np.testing.assert_array_equal(rule.to_ours(theirs, ours.shape), ours)
+def test_rows_of_padding_are_read_but_not_written(tmp_path):
+    layout = Layout((Rule("table", "weight", padded=5),), {})
+    params = {"table": np.arange(6.0).reshape(3, 2)}
+    shapes = {"table": jax.ShapeDtypeStruct((3, 2), np.float64)}
+    hugging_face.save(tmp_path, layout, params)
+    assert safetensors.find(tmp_path)["weight"].shape == (3, 2)
+    np.testing.assert_array_equal(hugging_face.load(tmp_path, layout, shapes)["table"], params["table"])
+    _rewrite(tmp_path, lambda tensors: {"weight": np.pad(tensors["weight"], [(0, 2), (0, 0)])})
+    np.testing.assert_array_equal(hugging_face.load(tmp_path, layout, shapes)["table"], params["table"])
+    _rewrite(tmp_path, lambda tensors: {"weight": tensors["weight"][:4]})
+    with pytest.raises(UserError, match=r"weight has shape \[4, 2\] but the model's .* is \[3, 2\]"):
+        hugging_face.load(tmp_path, layout, shapes)
 
 
 def test_parts_of_a_tensor_become_parameters_and_one_again(tmp_path):

@@ -40,7 +40,7 @@ def _table(tensors):
 def test_a_real_size_has_the_tensors_of_its_checkpoint(family, size, image_size):
     model = registry.build(ModelConfig(family=family, size=size, image_size=image_size))
     leaves = flatten_dict(jax.eval_shape(model.init, jax.random.key(0)), sep="/")
-    shapes = {piece.name: piece.their_shape for piece in hugging_face.plan(model.hugging_face, leaves)}
+    shapes = {piece.name: piece.padded_shape for piece in hugging_face.plan(model.hugging_face, leaves)}
     assert _table(shapes).splitlines() == PUBLIC[family, size, image_size].splitlines()
 
 

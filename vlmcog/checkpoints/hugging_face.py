@@ -54,6 +54,11 @@ class Piece:
         shape = self.rule.shape(self.shape)
         return shape if self.rule.part is None else (shape[0] * self.rule.part[1], *shape[1:])
 
+    @property
+    def padded_shape(self) -> tuple[int, ...]:
+        """The same in a file with rows of padding."""
+        return self.their_shape if self.rule.padded is None else (self.rule.padded, *self.their_shape[1:])
+
     def to_ours(self, tensor: np.ndarray) -> np.ndarray:
         """The piece, cut out of the tensor."""
         if self.rule.part is not None:
@@ -216,7 +221,7 @@ def _check(path: Any, layout: Layout, pieces: Iterable[Piece], tensors: Mapping[
 
 
 def _check_tensor(tensor: Tensor, piece: Piece) -> None:
-    if tensor.shape != piece.their_shape:
+    if tensor.shape not in (piece.their_shape, piece.padded_shape):
         raise UserError(
             f"{tensor.file}: {tensor.name} has shape {list(tensor.shape)} but the model's ({piece.rule.path}) is "
             f"{list(piece.their_shape)}; set model.size, model.image_size and model.vocabulary to the checkpoint's"

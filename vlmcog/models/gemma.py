@@ -280,7 +280,7 @@ def _kinds(config: GemmaConfig) -> _Kind:
     return _Kind(jnp.array(local), jnp.stack([near if is_local else far for is_local in local]))
 
 
-def hugging_face(config: GemmaConfig, path: str, name: str, *, head: str, rows: int) -> list[Rule]:
+def hugging_face(config: GemmaConfig, path: str, name: str, *, head: str, padded: int | None = None) -> list[Rule]:
     """The rules of a decoder's parameters.
 
     Args:
@@ -288,7 +288,7 @@ def hugging_face(config: GemmaConfig, path: str, name: str, *, head: str, rows: 
       path: before our paths, such as `llm/`.
       name: before their names, such as `language_model.model.`.
       head: their name of the matrix that reads off the logits, where it isn't tied.
-      rows: of their embedding.
+      padded: rows of their embedding in files that pad it.
     """
     rules = [
         Rule("layers/pre_attention_norm/scale", "input_layernorm.weight"),
@@ -314,10 +314,10 @@ def hugging_face(config: GemmaConfig, path: str, name: str, *, head: str, rows: 
             Rule("layers/attn/key_norm/scale", "self_attn.k_norm.weight"),
         ]
     outer = [
-        Rule("embedder/input_embedding", "embed_tokens.weight", rows=rows),
+        Rule("embedder/input_embedding", "embed_tokens.weight", padded=padded),
         Rule("final_norm/scale", "norm.weight"),
     ]
-    heads = [] if config.tied else [Rule(f"{path}head/input_embedding", head, rows=rows)]
+    heads = [] if config.tied else [Rule(f"{path}head/input_embedding", head, padded=padded)]
     return within([*outer, *within(rules, "", "layers.{layer}.")], path, name) + heads
 
 

@@ -23,6 +23,11 @@ _RENAMES = (
     (r"^lm_head\.", "language_model.lm_head."),
     (r"^vision_tower\.(?!vision_model\.)", "vision_tower.vision_model."),
 )
+_MODULES = (
+    (r"^language_model\.model\.", "model.language_model."),
+    (r"^vision_tower\.vision_model\.", "model.vision_tower."),
+    (r"^multi_modal_projector\.", "model.multi_modal_projector."),
+)
 # The encoder's pooling head, and a buffer of old versions.
 _UNUSED = (r"vision_tower\.vision_model\.head\.", r".*\.position_ids$")
 
@@ -54,6 +59,7 @@ def layout(
     *,
     rows: int,
     image_size: int,
+    padded: int | None = None,
 ) -> Layout:
     """Returns what ties `img`, the projector and `llm` to Hugging Face's format.
 
@@ -62,8 +68,9 @@ def layout(
       decoder: of the decoder.
       projector: rules of what is between them.
       config: what `config.json` says beside; its `text_config` and `vision_config` are added to.
-      rows: of their embedding.
+      rows: of the embedding.
       image_size: side of an image in pixels.
+      padded: rows of the embedding in files that pad it.
     """
     text_config = gemma.to_config(decoder) | {"vocab_size": rows} | config.get("text_config", {})
     vision_config = image_encoder.to_config(vision, image_size) | config.get("vision_config", {})
@@ -71,7 +78,7 @@ def layout(
         rules=(
             *image_encoder.hugging_face("img/", "vision_tower.vision_model."),
             *projector,
-            *gemma.hugging_face(decoder, "llm/", "language_model.model.", head=_HEAD, rows=rows),
+            *gemma.hugging_face(decoder, "llm/", "language_model.model.", head=_HEAD, padded=padded),
         ),
         config={
             **config,
@@ -82,4 +89,5 @@ def layout(
         renames=_RENAMES,
         tied={_HEAD: _EMBEDDING} if decoder.tied else {},
         unused=_UNUSED,
+        modules=_MODULES,
     )

@@ -35,8 +35,8 @@ class Rule:
       axes: `theirs -> ours` of one layer, as above; empty where they are the same.
       index: where several tensors share a parameter, the place of this one on its first axis (after that of layers).
       part: where several parameters share a tensor: (k, n) is the k-th of n equal parts of its first axis.
-      rows: where theirs may be padded: the number of rows on their first axis. Rows beyond ours are dropped on the way
-        in and zero on the way out.
+      padded: where files may pad theirs: the number of rows on their first axis. Rows beyond ours are dropped on the
+        way in, and none are written: they would take a share of the softmax.
       stride: where ours stacks every so-manieth layer of theirs only: `{layer}` is stride * place + offset.
       offset: the first of these layers.
     """
@@ -46,33 +46,28 @@ class Rule:
     axes: str = ""
     index: int | None = None
     part: tuple[int, int] | None = None
-    rows: int | None = None
+    padded: int | None = None
     stride: int = 1
     offset: int = 0
 
     def shape(self, ours: Sequence[int]) -> tuple[int, ...]:
         """The shape of their (part of a) tensor, from that of our (part of a) parameter."""
         groups, sizes = _groups(self.axes, ours), _sizes(self.axes, ours)
-        shape = tuple(math.prod(sizes[letter] for letter in group) for group in groups)
-        return shape if self.rows is None else (self.rows, *shape[1:])
+        return tuple(math.prod(sizes[letter] for letter in group) for group in groups)
 
     def to_ours(self, theirs: np.ndarray, ours: Sequence[int]) -> np.ndarray:
-        """Our array, of shape `ours`, from theirs, whose shape is `self.shape(ours)`."""
+        """Our array, of shape `ours`, from theirs, whose shape is `self.shape(ours)` or has rows of padding below."""
         sizes, flat, order = _sizes(self.axes, ours), *_orders(self.axes, ours)
-        if self.rows is not None:
-            theirs = theirs[: math.prod(sizes[letter] for letter in _groups(self.axes, ours)[0])]
+        if self.padded is not None:
+            theirs = theirs[: self.shape(ours)[0]]
         split = theirs.reshape([sizes[letter] for letter in flat])
         return split.transpose([flat.index(letter) for letter in order]).reshape(tuple(ours))
 
     def to_theirs(self, ours: np.ndarray) -> np.ndarray:
-        """Undoes `to_ours`; padding rows are zero."""
+        """Undoes `to_ours`, but for rows of padding."""
         sizes, flat, order = _sizes(self.axes, ours.shape), *_orders(self.axes, ours.shape)
         split = ours.reshape([sizes[letter] for letter in order])
-        groups = _groups(self.axes, ours.shape)
-        shape = [math.prod(sizes[letter] for letter in group) for group in groups]
-        theirs = split.transpose([order.index(letter) for letter in flat]).reshape(shape)
-        missing = self.rows - shape[0] if self.rows is not None else 0
-        return np.pad(theirs, [(0, missing)] + [(0, 0)] * (theirs.ndim - 1)) if missing else theirs
+        return split.transpose([order.index(letter) for letter in flat]).reshape(self.shape(ours.shape))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +82,8 @@ class Layout:
       tied: names that some files hold beside the tensor whose copy they are: {copy: original}.
       unused: patterns of tensors that the family never reads, such as buffers.
       new: tensors that only vlmcog's files hold; where a file has none of them, what they hold starts at zero.
+      modules: (pattern, replacement) pairs that make of a name that `rules` uses that of the module in the classes of
+        transformers 5, where the two differ.
     """
 
     rules: tuple[Rule, ...]
@@ -95,12 +92,15 @@ class Layout:
     tied: Mapping[str, str] = dataclasses.field(default_factory=dict)
     unused: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
+    modules: tuple[tuple[str, str], ...] = ()
 
     def canonical(self, name: str) -> str:
         """The name that `rules` uses for a name found in a file."""
-        for pattern, replacement in self.renames:
-            name = re.sub(pattern, replacement, name)
-        return name
+        return _rename(self.renames, name)
+
+    def module(self, name: str) -> str:
+        """The name in transformers' classes of what bears the name `name` in `rules`."""
+        return _rename(self.modules, name)
 
 
 def load_config(path: str | os.PathLike[str], kinds: Sequence[str] = ()) -> dict[str, Any]:
@@ -233,6 +233,12 @@ def joined_heads(path: str, name: str, *, bias: bool = True) -> list[Rule]:
 def gated_mlp(path: str, name: str, *, bias: bool) -> list[Rule]:
     """The rules of an MLP with a gate."""
     return [rule for part in ("gate", "up", "down") for rule in dense(path + part, f"{name}{part}_proj", bias=bias)]
+
+
+def _rename(pairs: Sequence[tuple[str, str]], name: str) -> str:
+    for pattern, replacement in pairs:
+        name = re.sub(pattern, replacement, name)
+    return name
 
 
 def _split(axes: str, ours: Sequence[int]) -> tuple[str, list[str]]:

@@ -64,6 +64,7 @@ SIZES = {
     "2-28b": PaliGemmaNetworks(_SO400M, gemma.SIZES["2-27b"], _ROWS),
 }
 HUGGING_FACE = ("paligemma",)
+IN_BIG_VISION = True
 
 
 class PaliGemmaModule(GemmaVLM):
@@ -146,10 +147,11 @@ def networks_from(config: Mapping[str, Any]) -> tuple[PaliGemmaNetworks, int]:
 
 
 def _hugging_face(networks: PaliGemmaNetworks, image_size: int) -> Layout:
-    """Without an id of its own, the image's placeholder comes after the vocabulary, and rows are padded to 64."""
-    rows, image_token = networks.vocabulary_size, networks.image_token or networks.vocabulary_size
-    if not networks.image_token:
-        rows = -(-(rows + 1) // 64) * 64
+    """Without an id of its own, the image's placeholder is the first after the vocabulary.
+
+    It needs no row, as its embedding is never looked up; public files have one, and more up to a multiple of 64.
+    """
+    rows = networks.vocabulary_size
     width = networks.decoder.width
     text_config = {
         "num_image_tokens": (image_size // networks.vision.patch_size) ** 2,
@@ -162,7 +164,7 @@ def _hugging_face(networks: PaliGemmaNetworks, image_size: int) -> Layout:
         {
             "architectures": ["PaliGemmaForConditionalGeneration"],
             "model_type": "paligemma",
-            "image_token_index": image_token,
+            "image_token_index": networks.image_token or rows,
             "bos_token_id": 2,
             "eos_token_id": 1,
             "pad_token_id": 0,
@@ -173,6 +175,7 @@ def _hugging_face(networks: PaliGemmaNetworks, image_size: int) -> Layout:
         },
         rows=rows,
         image_size=image_size,
+        padded=None if networks.image_token else -(-(rows + 1) // 64) * 64,
     )
 
 
