@@ -41,7 +41,7 @@ def test_a_look_says_which_renderer_it_needs():
 def test_silhouettes_are_those_of_the_ray_caster(seed):
     """Bodies of every shape, white before black and lit evenly; of Mitsuba's, the share of each pixel they cover."""
     scene = _silhouette(_scene(seed))
-    ours = (rays.render([scene], FINE)[0].mean(-1) / 255) ** 2.2 > 0.43
+    ours = (rays.render([scene], FINE)[0].mean(-1) / 255) ** 2.2 > 0.3  # half of what the least lit side shows
     theirs = _coverage(scene) > 0.5
     assert 0.03 < ours.mean() < 0.6
     assert (ours & theirs).sum() / (ours | theirs).sum() > 0.98
