@@ -46,3 +46,16 @@ def test_what_cannot_be_converted_is_said(source, tmp_path):
         main(["convert", str(tmp_path / "a.npz"), str(tmp_path / "b"), "--to", "huggingface"])
     with pytest.raises(UserError, match=r"must end in \.npz"):
         main(["convert", str(source), str(tmp_path / "b"), "--to", "big_vision"])
+    with pytest.raises(UserError, match=r"public is no run with adapters"):
+        main(["convert", str(source), str(tmp_path / "b"), "--to", "peft"])
+
+
+@pytest.mark.parametrize("name", ["clip", "gemma3", "idefics", "qwen2"])
+def test_a_family_that_big_vision_lacks_is_refused_before_anything_is_read(name, tmp_path):
+    shutil.copy(GOLDEN.parent / name / "config.json", tmp_path)
+    shutil.copy(GOLDEN / "tokenizer.model", tmp_path)
+    with pytest.raises(UserError, match=r"weights\.npz: big_vision has no \w+, so no format for one"):
+        main(["convert", str(tmp_path), str(tmp_path / "weights.npz"), "--to", "big_vision"])
+    of_npz = ["--to", "huggingface", "--family", "clip", "--size", "nano", "--image_size", "32"]
+    with pytest.raises(UserError, match=r"a\.npz: big_vision has no clip"):
+        main(["convert", str(tmp_path / "a.npz"), str(tmp_path / "b"), *of_npz])

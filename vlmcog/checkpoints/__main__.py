@@ -12,13 +12,13 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from vlmcog import command_line
-from vlmcog.checkpoints import big_vision, hugging_face, pretrained, safetensors
+from vlmcog.checkpoints import big_vision, hugging_face, peft, pretrained, safetensors
 from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.errors import UserError
 from vlmcog.models import registry
 from vlmcog.models.boundary import Params, VisionLanguageModel
 from vlmcog.models.config import DTYPES, ModelConfig
-from vlmcog.training import result
+from vlmcog.training import adapters, result
 from vlmcog.training import workdir as run
 from vlmcog.training.config import TrainConfig
 
@@ -29,9 +29,11 @@ examples:
   python -m vlmcog.checkpoints convert weights.npz out --to huggingface --family paligemma --size 3b --image_size 224
   python -m vlmcog.checkpoints convert paligemma-3b-pt-224 runs/public --to orbax
   python -m vlmcog.checkpoints convert runs/towers exported --to huggingface
+  python -m vlmcog.checkpoints convert runs/lora adapters --to peft
 
 SRC is a folder with config.json and safetensors, an .npz in big_vision's format (say --family, --size, --image_size),
-or the --workdir of a run. An orbax DST is such a workdir, which `python -m vlmcog.evaluate` takes."""
+or the --workdir of a run. An orbax DST is such a workdir, which `python -m vlmcog.evaluate` takes. A run's
+adapters go to peft alone, and merged to all other formats."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -100,59 +102,103 @@ def _item_size(dtype: str) -> int:
 def _convert(arguments: argparse.Namespace) -> None:
     if arguments.target.exists():
         raise UserError(f"{arguments.target} exists already; name another DST, or remove it first")
-    config, params = _read(arguments)
-    model = registry.build(config)
-    _WRITERS[arguments.to](arguments.target, model, params)
+    model = registry.build(_config(arguments))
+    _WRITERS[arguments.to](arguments, model)
     print(f"{arguments.target}: {model.name} from {arguments.source}, {arguments.dtype}")
 
 
-def _read(arguments: argparse.Namespace) -> tuple[ModelConfig, Params]:
-    source, dtype = arguments.source, arguments.dtype
-    if (source / run.CHECKPOINTS).is_dir():
-        config = run.read_config(source).model
-        params = result.restore(source, registry.build(config))
-        return config, jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), params)
+def _is_run(source: pathlib.Path) -> bool:
+    return (source / run.CHECKPOINTS).is_dir()
+
+
+def _config(arguments: argparse.Namespace) -> ModelConfig:
+    source = arguments.source
+    if _is_run(source):
+        return run.read_config(source).model
     if source.suffix == ".npz":
-        config = _config_of_npz(arguments)
-    else:
-        config = pretrained.config_of(source if source.is_dir() else source.parent, parameter_dtype=dtype)
-    model = registry.build(config)
-    return config, pretrained.load(source, model, _shapes(model), description=f"reading {source}")
+        return _config_of_npz(arguments)
+    return pretrained.config_of(source if source.is_dir() else source.parent, parameter_dtype=arguments.dtype)
+
+
+def _read(arguments: argparse.Namespace, model: VisionLanguageModel) -> Params:
+    source = arguments.source
+    if _is_run(source):
+        return _as_numpy(result.restore(source, model), arguments.dtype)
+    return pretrained.load(source, model, _shapes(model), description=f"reading {source}")
+
+
+def _as_numpy(params: Any, dtype: str) -> Any:
+    return jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), params)
 
 
 def _config_of_npz(arguments: argparse.Namespace) -> ModelConfig:
     if not (arguments.family and arguments.size and arguments.image_size):
         raise UserError(f"{arguments.source} doesn't say what model it is: give --family, --size and --image_size")
-    return ModelConfig(
+    config = ModelConfig(
         family=arguments.family,
         size=arguments.size,
         image_size=arguments.image_size,
         parameter_dtype=arguments.dtype,
     )
+    _check_in_big_vision(arguments.source, config)
+    return config
+
+
+def _check_in_big_vision(path: pathlib.Path, config: ModelConfig) -> None:
+    if not registry.family(config.family).IN_BIG_VISION:
+        raise UserError(f"{path}: big_vision has no {config.family}, so no format for one; use --to huggingface")
 
 
 def _shapes(model: VisionLanguageModel) -> Mapping[str, Any]:
     return jax.eval_shape(model.init, jax.random.key(0))
 
 
-def _write_hugging_face(target: pathlib.Path, model: VisionLanguageModel, params: Params) -> None:
+def _write_hugging_face(arguments: argparse.Namespace, model: VisionLanguageModel) -> None:
+    params, target = _read(arguments, model), arguments.target
     hugging_face.save(target, model.hugging_face, params, description=f"writing {target}")
 
 
-def _write_big_vision(target: pathlib.Path, model: VisionLanguageModel, params: Params) -> None:
-    if target.suffix != ".npz":
-        raise UserError(f"{target} must end in .npz, as big_vision's checkpoints do")
-    big_vision.save(target, params)
+def _write_big_vision(arguments: argparse.Namespace, model: VisionLanguageModel) -> None:
+    if arguments.target.suffix != ".npz":
+        raise UserError(f"{arguments.target} must end in .npz, as big_vision's checkpoints do")
+    _check_in_big_vision(arguments.target, model.config)
+    big_vision.save(arguments.target, _read(arguments, model))
 
 
-def _write_orbax(target: pathlib.Path, model: VisionLanguageModel, params: Params) -> None:
+def _write_orbax(arguments: argparse.Namespace, model: VisionLanguageModel) -> None:
     """A run of no steps: what evaluate and train take."""
+    params, target = _read(arguments, model), arguments.target
     run.claim(target, TrainConfig(model=model.config))
     with Checkpoints(target / run.CHECKPOINTS, keep=1) as checkpoints:
         checkpoints.save(0, {"params": jax.tree.map(jax.numpy.asarray, params)}, {})
 
 
-_WRITERS = {"huggingface": _write_hugging_face, "big_vision": _write_big_vision, "orbax": _write_orbax}
+def _write_peft(arguments: argparse.Namespace, model: VisionLanguageModel) -> None:
+    config = _adapted(arguments.source)
+    learnt = _as_numpy(adapters.flatten(result.saved(arguments.source, model)), arguments.dtype)
+    params = flatten_dict(_shapes(model), sep="/") | learnt
+    peft.save(arguments.target, model.hugging_face, config.lora, params, base=config.init_from)
+
+
+def _adapted(source: pathlib.Path) -> TrainConfig:
+    """The config of a run that has learnt adapters and nothing else, from what PEFT could load them on."""
+    config = run.read_config(source) if _is_run(source) else None
+    if config is None or not config.lora.active:
+        raise UserError(f"{source} is no run with adapters (lora.language.rank=8); use --to huggingface")
+    if config.lora.also or not config.init_from:
+        what = f"lora.also={config.lora.also}" if config.lora.also else "no init_from"
+        raise UserError(
+            f"{source} was trained with {what}, so its adapters alone aren't the model; use --to huggingface"
+        )
+    return config
+
+
+_WRITERS = {
+    "huggingface": _write_hugging_face,
+    "big_vision": _write_big_vision,
+    "orbax": _write_orbax,
+    "peft": _write_peft,
+}
 
 
 if __name__ == "__main__":

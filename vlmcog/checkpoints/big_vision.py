@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from vlmcog.errors import UserError
+from vlmcog.errors import UserError, did_you_mean
 from vlmcog.files import atomic_path
 
 Params = dict[str, Any]
@@ -31,7 +31,7 @@ def load(path: str | os.PathLike[str], abstract_params: Mapping[str, Any]) -> Pa
     wanted: dict[str, Any] = {f"{_ROOT}{key}": leaf for key, leaf in flatten_dict(abstract_params, sep="/").items()}
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            _check_names(path, wanted, arrays.files)
+            _check_names(path, wanted, arrays)
             read = {key.removeprefix(_ROOT): _read(path, key, arrays[key], leaf) for key, leaf in wanted.items()}
     except FileNotFoundError as error:
         raise UserError(f"no checkpoint at {path}; name an existing .npz in big_vision's format") from error
@@ -47,12 +47,18 @@ def save(path: str | os.PathLike[str], params: Mapping[str, Any]) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def _check_names(path, wanted: Mapping[str, Any], found: list[str]) -> None:
-    missing, extra = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
+def _check_names(path, wanted: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    missing, extra = sorted(wanted.keys() - arrays.keys()), sorted(arrays.keys() - wanted.keys())
     if missing:
-        raise UserError(f"{path} lacks {_first(missing)}; use a checkpoint of the same family and size")
+        raise UserError(
+            f"{path} lacks {_first(missing)}{did_you_mean(missing[0], extra)}; the model's is "
+            f"{list(wanted[missing[0]].shape)}: use a checkpoint of the same family and size"
+        )
     if extra:
-        raise UserError(f"{path} holds {_first(extra)}, not in the model; use a checkpoint of the same family and size")
+        raise UserError(
+            f"{path} holds {_first(extra)}, {list(arrays[extra[0]].shape)}, which isn't in the model; "
+            "use a checkpoint of the same family and size"
+        )
 
 
 def _first(names: list[str]) -> str:
@@ -64,7 +70,7 @@ def _read(path, key: str, array: np.ndarray, leaf: jax.ShapeDtypeStruct) -> np.n
         array = array.view(ml_dtypes.bfloat16)
     if array.shape != leaf.shape:
         raise UserError(
-            f"{path}: {key} has shape {array.shape} but the model's is {leaf.shape}; "
+            f"{path}: {key} has shape {list(array.shape)} but the model's is {list(leaf.shape)}; "
             "set model.size, model.image_size and model.vocabulary to the checkpoint's"
         )
     return array.astype(leaf.dtype)

@@ -108,12 +108,35 @@ def write(
     """
     shards = _plan(tensors, shard_bytes)
     for index, names in enumerate(shards):
-        _write_file(pathlib.Path(folder) / _shard_name(index, len(shards)), {n: tensors[n] for n in names}, read)
+        write_file(pathlib.Path(folder) / _shard_name(index, len(shards)), {n: tensors[n] for n in names}, read)
     if len(shards) > 1:
         files = {name: _shard_name(index, len(shards)) for index, names in enumerate(shards) for name in names}
         total = sum(_n_bytes(tensor) for tensor in tensors.values())
         index = {"metadata": {"total_size": total}, "weight_map": files}
         write_text(pathlib.Path(folder) / INDEX, json.dumps(index, indent=2, sort_keys=True) + "\n")
+
+
+def write_file(path: pathlib.Path, tensors: Mapping[str, Any], read: Callable[[str], np.ndarray]) -> None:
+    """Writes one file, which is whole or absent; arguments as of `write`.
+
+    Raises:
+      UserError: it can't be written.
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # what transformers asks for
+    place = 0
+    for name, tensor in tensors.items():
+        end = place + _n_bytes(tensor)
+        code = _CODES[np.dtype(tensor.dtype)]
+        header[name] = {"dtype": code, "shape": list(tensor.shape), "data_offsets": [place, end]}
+        place = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(len(text).to_bytes(_LENGTH_BYTES, "little") + text)
+        for name, tensor in tensors.items():
+            array = np.asarray(read(name), order="C")  # ascontiguousarray would give a scalar an axis
+            assert (array.shape, array.dtype) == (tuple(tensor.shape), np.dtype(tensor.dtype)), name
+            array.reshape(-1).view(np.uint8).tofile(file)
 
 
 def _find_in_folder(folder: pathlib.Path) -> dict[str, Tensor]:
@@ -242,21 +265,3 @@ def _shard_name(index: int, count: int) -> str:
 
 def _n_bytes(tensor: Any) -> int:
     return math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
-
-
-def _write_file(path: pathlib.Path, tensors: Mapping[str, Any], read: Callable[[str], np.ndarray]) -> None:
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # what transformers asks for
-    place = 0
-    for name, tensor in tensors.items():
-        end = place + _n_bytes(tensor)
-        code = _CODES[np.dtype(tensor.dtype)]
-        header[name] = {"dtype": code, "shape": list(tensor.shape), "data_offsets": [place, end]}
-        place = end
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % _ALIGNMENT)
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(len(text).to_bytes(_LENGTH_BYTES, "little") + text)
-        for name, tensor in tensors.items():
-            array = np.asarray(read(name), order="C")  # ascontiguousarray would give a scalar an axis
-            assert (array.shape, array.dtype) == (tuple(tensor.shape), np.dtype(tensor.dtype)), name
-            array.reshape(-1).view(np.uint8).tofile(file)

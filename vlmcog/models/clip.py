@@ -12,6 +12,7 @@ from vlmcog.models.text_encoder import TextConfig
 from vlmcog.models.tokenizer import Tokenizer, open_tokenizer
 
 HUGGING_FACE = ("clip",)
+IN_BIG_VISION = False
 _MARKERS = {"pad": "<|endoftext|>", "eos": "<|endoftext|>", "bos": "<|startoftext|>"}
 _EPSILON = 1e-5
 _ROWS = 49_408

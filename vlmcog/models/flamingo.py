@@ -102,6 +102,7 @@ SIZES = {
     ),
 }
 HUGGING_FACE = ("idefics",)
+IN_BIG_VISION = False
 _MARKERS = {"pad": "<unk>", "eos": "</s>", "bos": "<s>"}
 
 

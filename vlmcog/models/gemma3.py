@@ -71,6 +71,7 @@ SIZES = {
     "27b": Gemma3Networks(_SO400M, gemma.SIZES["3-27b"], vocabulary_size=_ROWS),
 }
 HUGGING_FACE = ("gemma3",)
+IN_BIG_VISION = False
 
 
 class Gemma3Module(GemmaVLM):

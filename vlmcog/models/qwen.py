@@ -86,6 +86,7 @@ SIZES = {
     "2.5-72b": QwenNetworks(_LARGER, _decoder(8192, 80, 29_568, 64, 8), _SECTIONS, 152_064),
 }
 HUGGING_FACE = ("qwen2_vl", "qwen2_5_vl")
+IN_BIG_VISION = False
 _MARKERS = {"pad": "<|endoftext|>", "eos": "<|im_end|>", "bos": "<|im_start|>"}
 _BEFORE = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
 
@@ -352,4 +353,5 @@ def _hugging_face(networks: QwenNetworks) -> Layout:
         # transformers 5 writes `model.visual` and `model.language_model`.
         renames=((r"^model\.visual\.", "visual."), (r"^model\.language_model\.", "model.")),
         tied={"lm_head.weight": "model.embed_tokens.weight"} if decoder.tied else {},
+        modules=((r"^model\.", "model.language_model."), (r"^visual\.", "model.visual.")),
     )

@@ -28,10 +28,12 @@ class Family(Protocol):
     Attributes:
       SIZES: its networks, by the name of their size: public ones, a `tiny` that learns on a laptop, a `nano` for tests.
       HUGGING_FACE: the `model_type` of the `config.json` that it reads.
+      IN_BIG_VISION: whether big_vision has the model too, and so a file format for it.
     """
 
     SIZES: "Mapping[str, Networks]"
     HUGGING_FACE: tuple[str, ...]
+    IN_BIG_VISION: bool
 
     # Optional: `trainable(config)`, rules as of `optimizer.trainable`, where not all of a pre-trained model learns.
 

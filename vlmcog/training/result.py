@@ -13,6 +13,8 @@ from vlmcog.training import adapters, optimizer, sharding, step
 from vlmcog.training.config import MeshConfig, TrainConfig
 from vlmcog.training.workdir import CHECKPOINTS, read_config
 
+_ONE = MeshConfig(fsdp=1)
+
 
 def restore(workdir: pathlib.Path, model: VisionLanguageModel) -> Params:
     """Returns the parameters that the run in `workdir` is judged by on one device: adapters merged, means in place.
@@ -22,17 +24,24 @@ def restore(workdir: pathlib.Path, model: VisionLanguageModel) -> Params:
     Raises:
       UserError: there is no checkpoint, or one of another model.
     """
-    config, one = read_config(workdir), MeshConfig(fsdp=1)
-    mesh = sharding.make_mesh(one, batch_size=1)
-    built = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
-    abstract = step.abstract_state(model, built, one, mesh)
-    kept = _judged(workdir, config, {"params": step.saved(built, abstract).params, "ema": abstract.ema})
-    params = built.join(kept["ema"], kept["params"])
+    config, mesh = read_config(workdir), sharding.make_mesh(_ONE, batch_size=1)
+    built, abstract = _described(config, model, mesh)
+    params = _judged(workdir, config, built, abstract)
     if config.lora.active:
-        base = load_base(model, config.init_from, one, mesh) if config.init_from else None
+        base = load_base(model, config.init_from, _ONE, mesh) if config.init_from else None
         first = step.first_state(model, built, abstract, seed=config.seed, base=base)
         params = built.join(params, first.params)
     return adapters.merge(config.lora, params)
+
+
+def saved(workdir: pathlib.Path, model: VisionLanguageModel) -> Params:
+    """Returns what the checkpoint that the run in `workdir` is judged by holds, means in place; adapters alone.
+
+    Raises:
+      UserError: there is no checkpoint, or one of another model.
+    """
+    config = read_config(workdir)
+    return _judged(workdir, config, *_described(config, model, sharding.make_mesh(_ONE, batch_size=1)))
 
 
 def judged_step(checkpoints: Checkpoints, config: TrainConfig) -> int | None:
@@ -59,11 +68,23 @@ def load_base(model: VisionLanguageModel, path: str, config: MeshConfig, mesh: M
     return jax.device_put(params, jax.tree.map(lambda leaf: leaf.sharding, where))
 
 
-def _judged(workdir: pathlib.Path, config: TrainConfig, abstract: dict[str, Params]) -> dict[str, Params]:
+def _described(
+    config: TrainConfig, model: VisionLanguageModel, mesh: Mesh
+) -> tuple[optimizer.Optimizer, step.TrainState]:
+    """The optimizer of a run, and the shapes of its state."""
+    built = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
+    return built, step.abstract_state(model, built, _ONE, mesh)
+
+
+def _judged(
+    workdir: pathlib.Path, config: TrainConfig, built: optimizer.Optimizer, abstract: step.TrainState
+) -> Params:
+    wanted = {"params": step.saved(built, abstract).params, "ema": abstract.ema}
     directory = workdir / CHECKPOINTS
     if directory.is_dir():
         with Checkpoints(directory) as checkpoints:
-            step = judged_step(checkpoints, config)
-            if step is not None:
-                return checkpoints.restore_state(step, abstract)
+            number = judged_step(checkpoints, config)
+            if number is not None:
+                kept = checkpoints.restore_state(number, wanted)
+                return built.join(kept["ema"], kept["params"])
     raise UserError(f"no checkpoint in {directory}; train first, or name the --workdir of a run that has saved one")
