@@ -201,7 +201,7 @@ def test_greedy_replies_equal_repeated_full_forward_passes(model, params, images
 
 
 def test_replies_end_at_eos(model, params, prefix_batch, replies, monkeypatch):
-    monkeypatch.setattr(SentencePieceTokenizer, "eos", int(replies[0, 1]))
+    monkeypatch.setattr(model.processor.tokenizer, "eos", int(replies[0, 1]))
     ended = np.asarray(jit(functools.partial(model.generate, max_tokens=3))(params, prefix_batch))
     assert ended[0].tolist() == [replies[0, 0], replies[0, 1], PAD]
 
