@@ -4,8 +4,6 @@ import ctypes
 import resource
 import sys
 
-import jax
-
 # Names and numbers from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 
@@ -26,6 +24,8 @@ def keep_freed_memory() -> None:
 
 def peak_bytes() -> int:
     """Returns the most memory that has been in use on one of this process's devices; on a CPU, the process's own."""
+    import jax  # here, since processes that make scenes import this file and never need it
+
     stats = [device.memory_stats() or {} for device in jax.local_devices()]
     if all("peak_bytes_in_use" in one for one in stats):
         return max(one["peak_bytes_in_use"] for one in stats)
