@@ -18,6 +18,16 @@ GOLDENS = pathlib.Path(__file__).parent / "goldens"
 VOCABULARY = str(GOLDENS / "paligemma/tokenizer.model")  # of no more pieces than their embeddings have rows
 SCRIPT = pathlib.Path(__file__).parents[1] / "scripts/make_goldens.py"
 TOLERANCE = 1e-5
+FAMILIES = {  # of each golden
+    "paligemma": "paligemma",
+    "paligemma2": "paligemma",
+    "gemma3": "gemma3",
+    "qwen2": "qwen",
+    "qwen2_5": "qwen",
+    "idefics": "flamingo",
+    "siglip": "siglip",
+    "clip": "clip",
+}
 
 # Compiles in a fraction of the time, and runs slower.
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -106,3 +116,62 @@ def assert_comes_back(made: Golden, folder: pathlib.Path) -> None:
 def difference(got: Any, wanted: np.ndarray) -> float:
     """The largest absolute difference."""
     return float(np.abs(np.asarray(got, np.float64) - wanted).max())
+
+
+def their_model(name: str, folder: pathlib.Path) -> Any:
+    """The golden's model in transformers, from what is in a folder; skips where that isn't installed."""
+    transformers = pytest.importorskip("transformers")
+    auto = transformers.AutoModel if name in ("clip", "siglip") else transformers.AutoModelForImageTextToText
+    model, told = auto.from_pretrained(folder, output_loading_info=True)
+    assert not any(told.values()), told
+    if name == "clip":  # a tokenizer's business, which a checkpoint without one doesn't know
+        model.text_model.eos_token_id = 3
+    return model.eval()
+
+
+def their_logits(name: str, model: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """What such a model, or one around it, makes of the golden's inputs, padded on the right."""
+    import torch  # pyright: ignore[reportMissingImports]
+
+    with torch.no_grad():
+        outputs = model.eval()(**_their_inputs(torch, name, arrays))
+    return (outputs.logits_per_image if "logits_per_image" in outputs else outputs.logits).numpy()
+
+
+def _their_inputs(torch: Any, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Those that transformers takes, from those of the golden."""
+
+    def ids(key):
+        return torch.tensor(arrays[key].astype(np.int64))
+
+    if name in ("clip", "siglip"):
+        return {"input_ids": ids("text"), "pixel_values": torch.tensor(arrays["image"]).permute(0, 3, 1, 2)}
+    if FAMILIES[name] == "qwen":
+        patches = zip(arrays["patches"], arrays["grid"].prod(axis=-1), strict=True)
+        return {
+            "input_ids": ids("right_text"),
+            "attention_mask": ids("right_mask"),
+            "mm_token_type_ids": (ids("right_text") == 470).int(),
+            "pixel_values": torch.tensor(np.concatenate([each[:count] for each, count in patches])),
+            "image_grid_thw": torch.tensor([[1, *grid] for grid in arrays["grid"].tolist()]),
+        }
+    if name == "idefics":
+        place = (arrays["right_text"] == 481).cumsum(axis=-1) - 1
+        return {
+            "input_ids": ids("right_text"),
+            "attention_mask": ids("right_mask"),
+            "pixel_values": torch.tensor(arrays["image"]).permute(0, 1, 4, 2, 3),
+            "image_attention_mask": torch.tensor((place[..., None] == np.arange(2)).astype(np.int64)),
+        }
+    n_image = 0 if name == "gemma3" else 9  # PaliGemma's image tokens are no part of the golden's text
+    kinds = arrays["text"] == 478 if name == "gemma3" else arrays["mask_ar"]
+
+    def whole(array, value):
+        return torch.tensor(np.pad(array.astype(np.int64), ((0, 0), (n_image, 0)), constant_values=value))
+
+    return {
+        "input_ids": whole(arrays["text"], 478),
+        "attention_mask": whole(arrays["mask_input"], 1),
+        "token_type_ids": whole(kinds, 0),
+        "pixel_values": torch.tensor(arrays["image"]).permute(0, 3, 1, 2),
+    }

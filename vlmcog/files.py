@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -35,6 +36,29 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Yields a temporary sibling of `path`, a folder, that takes its name when the block ends well, or is removed.
+
+    Raises:
+      UserError: there is such a folder already, or it can't be made.
+    """
+    final = pathlib.Path(path)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
+    except OSError as error:
+        raise UserError(f"cannot write {final}: {error.strerror or error}; name another folder") from error
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+        temporary.rename(final)
+    except OSError as error:
+        raise UserError(f"cannot write {final}: {error.strerror or error}; free the disk or name another") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -1,12 +1,16 @@
 import pathlib
 import shutil
 
+import jax
 import numpy as np
 import pytest
 
-from vlmcog.checkpoints import safetensors
+from vlmcog.checkpoints import big_vision, pretrained, safetensors
 from vlmcog.checkpoints.__main__ import main
 from vlmcog.errors import UserError
+from vlmcog.models import registry
+from vlmcog.models.config import ModelConfig
+from vlmcog.training.workdir import read_config
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "goldens/paligemma"
 
@@ -23,6 +27,46 @@ def test_huggingface_to_orbax_and_back_is_byte_equal(source, tmp_path):
     assert len(before) == len(after)
     before = {name.replace("vision_tower.", "vision_tower.vision_model."): tensor for name, tensor in before.items()}
     assert all(tensor.read().tobytes() == after[name].read().tobytes() for name, tensor in before.items())
+
+
+def test_a_checkpoint_keeps_its_tokenizer(source, tmp_path):
+    main(["convert", str(source), str(tmp_path / "run"), "--to", "orbax"])
+    for number, before in enumerate([source, tmp_path / "run"]):
+        main(["convert", str(before), str(tmp_path / str(number)), "--to", "huggingface"])
+        kept = tmp_path / str(number) / "tokenizer.model"
+        assert kept.read_bytes() == (source / "tokenizer.model").read_bytes()
+        assert pretrained.config_of(tmp_path / str(number)).vocabulary == str(kept)
+
+
+def test_a_run_needs_a_tokenizer(tmp_path):
+    shutil.copytree(GOLDEN.parent / "gemma3", tmp_path / "public")
+    convert = ["convert", str(tmp_path / "public")]
+    with pytest.raises(UserError, match=r"public has no tokenizer\.model or .*, or name the file as --vocabulary"):
+        main([*convert, str(tmp_path / "run"), "--to", "orbax"])
+    main([*convert, str(tmp_path / "run"), "--to", "orbax", "--vocabulary", str(GOLDEN / "tokenizer.model")])
+    assert read_config(tmp_path / "run").model.vocabulary == str(GOLDEN / "tokenizer.model")
+
+
+def test_a_tokenizer_that_only_stands_in_is_not_given_away(tmp_path):
+    model = registry.build(ModelConfig(size="nano", image_size=16))
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    big_vision.save(tmp_path / "a.npz", jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes))
+    of_npz = ["--family", "paligemma", "--size", "nano", "--image_size", "16"]
+    main(["convert", str(tmp_path / "a.npz"), str(tmp_path / "out"), "--to", "huggingface", *of_npz])
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize("to", ["huggingface", "orbax", "big_vision"])
+def test_what_is_stopped_half_way_leaves_nothing(to, source, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    target = tmp_path / "out.npz"
+    for name in ("os.fsync", "vlmcog.checkpoints.manager.Checkpoints.save"):
+        monkeypatch.setattr(name, stop)
+    with pytest.raises(KeyboardInterrupt):
+        main(["convert", str(source), str(target), "--to", to])
+    assert not list(tmp_path.iterdir())
 
 
 def test_huggingface_to_big_vision(source, tmp_path):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from parity import GOLDENS, TOLERANCE, golden
+from parity import FAMILIES, GOLDENS, TOLERANCE, golden, their_logits, their_model
 
 from vlmcog.checkpoints import hugging_face, peft, safetensors
 from vlmcog.checkpoints.__main__ import main
@@ -18,16 +18,6 @@ from vlmcog.errors import UserError
 from vlmcog.training import adapters, workdir
 from vlmcog.training.config import LoraConfig, MeshConfig, PartLora, TrainConfig
 
-FAMILIES = {
-    "paligemma": "paligemma",
-    "paligemma2": "paligemma",
-    "gemma3": "gemma3",
-    "qwen2": "qwen",
-    "qwen2_5": "qwen",
-    "idefics": "flamingo",
-    "siglip": "siglip",
-    "clip": "clip",
-}
 EVERYWHERE = LoraConfig(vision=PartLora(2, 6.0), connector=PartLora(3, 3.0), language=PartLora(2, 4.0, 0.1))
 # What transformers keeps outside of linear layers: Gemma 3's projection, SigLIP's attention that pools an image.
 WITHOUT = {
@@ -90,66 +80,16 @@ def test_what_peft_has_no_layer_for_is_said(name):
         peft.adapters(made.model.hugging_face, EVERYWHERE, leaves | more)
 
 
-def _inputs(torch, name, arrays):
-    """Those that transformers takes, from those of the golden."""
-
-    def ids(key):
-        return torch.tensor(arrays[key].astype(np.int64))
-
-    if name in ("clip", "siglip"):
-        return {"input_ids": ids("text"), "pixel_values": torch.tensor(arrays["image"]).permute(0, 3, 1, 2)}
-    if FAMILIES[name] == "qwen":
-        patches = zip(arrays["patches"], arrays["grid"].prod(axis=-1), strict=True)
-        return {
-            "input_ids": ids("right_text"),
-            "attention_mask": ids("right_mask"),
-            "mm_token_type_ids": (ids("right_text") == 470).int(),
-            "pixel_values": torch.tensor(np.concatenate([each[:count] for each, count in patches])),
-            "image_grid_thw": torch.tensor([[1, *grid] for grid in arrays["grid"].tolist()]),
-        }
-    if name == "idefics":
-        place = (arrays["right_text"] == 481).cumsum(axis=-1) - 1
-        return {
-            "input_ids": ids("right_text"),
-            "attention_mask": ids("right_mask"),
-            "pixel_values": torch.tensor(arrays["image"]).permute(0, 1, 4, 2, 3),
-            "image_attention_mask": torch.tensor((place[..., None] == np.arange(2)).astype(np.int64)),
-        }
-    n_image = 0 if name == "gemma3" else 9  # PaliGemma's image tokens are no part of the golden's text
-    kinds = arrays["text"] == 478 if name == "gemma3" else arrays["mask_ar"]
-
-    def whole(array, value):
-        return torch.tensor(np.pad(array.astype(np.int64), ((0, 0), (n_image, 0)), constant_values=value))
-
-    return {
-        "input_ids": whole(arrays["text"], 478),
-        "attention_mask": whole(arrays["mask_input"], 1),
-        "token_type_ids": whole(kinds, 0),
-        "pixel_values": torch.tensor(arrays["image"]).permute(0, 3, 1, 2),
-    }
-
-
-def _logits(torch, model, inputs):
-    with torch.no_grad():
-        outputs = model.eval()(**inputs)
-    return (outputs.logits_per_image if "logits_per_image" in outputs else outputs.logits).numpy()
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks transformers for it
 @pytest.mark.parametrize("name", FAMILIES)
 def test_peft_gives_the_logits_of_the_merged_model(name, tmp_path):
-    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     theirs = pytest.importorskip("peft")
     _write(name, tmp_path)
-    auto = transformers.AutoModel if name in ("clip", "siglip") else transformers.AutoModelForImageTextToText
     made, _, _ = _made(name)
-    base, merged = (auto.from_pretrained(folder) for folder in (made.folder, tmp_path / "merged"))
-    if name == "clip":  # a tokenizer's business, which a checkpoint without one doesn't know
-        base.text_model.eos_token_id = merged.text_model.eos_token_id = 3
-    inputs = _inputs(torch, name, made.arrays)
-    plain, wanted = (_logits(torch, model, inputs) for model in (base, merged))
-    adapted = _logits(torch, theirs.PeftModel.from_pretrained(base, tmp_path / "adapters"), inputs)
+    base, merged = (their_model(name, folder) for folder in (made.folder, tmp_path / "merged"))
+    plain, wanted = (their_logits(name, model, made.arrays) for model in (base, merged))
+    adapted = their_logits(name, theirs.PeftModel.from_pretrained(base, tmp_path / "adapters"), made.arrays)
     np.testing.assert_allclose(adapted, wanted, rtol=0, atol=TOLERANCE)
     assert np.abs(wanted - plain).max() > 0.1
 

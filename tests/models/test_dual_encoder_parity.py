@@ -117,17 +117,3 @@ def test_a_linear_read_out_is_blank_in_a_public_checkpoint_and_comes_back_from_o
         golden("siglip", tmp_path, objective="linear", max_options=4)
     with pytest.raises(UserError, match=r"holds readout\.\w+ and 1 more, .* which isn't in the model"):
         golden("siglip", tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
-def test_transformers_reads_what_is_saved(family, tmp_path):
-    transformers, torch = pytest.importorskip("transformers"), pytest.importorskip("torch")
-    made = _golden(family)
-    hugging_face.save(tmp_path, made.model.hugging_face, made.params)
-    model = transformers.AutoModel.from_pretrained(tmp_path).eval()
-    image, text = (torch.tensor(made.arrays[key]) for key in ("image", "text"))
-    model.text_model.eos_token_id = EOS  # a tokenizer's business, which a checkpoint without one doesn't know
-    with torch.no_grad():
-        logits = model(input_ids=text.long(), pixel_values=image.permute(0, 3, 1, 2)).logits_per_image
-    np.testing.assert_array_equal(logits.numpy(), made.arrays["logits"])

@@ -21,7 +21,6 @@ from parity import (
     rolled,
 )
 
-from vlmcog.checkpoints import hugging_face
 from vlmcog.models import qwen_vision
 from vlmcog.models.encoder import Mlp
 from vlmcog.models.qwen import positions_of
@@ -133,24 +132,3 @@ def test_replies_equal_the_references(name):
 @pytest.mark.parametrize("name", GOLDENS)
 def test_an_untouched_checkpoint_comes_back_byte_for_byte(name, tmp_path):
     assert_comes_back(_golden(name), tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", GOLDENS)
-def test_transformers_reads_what_is_saved(name, tmp_path):
-    transformers, torch = pytest.importorskip("transformers"), pytest.importorskip("torch")
-    made = _golden(name)
-    hugging_face.save(tmp_path, made.model.hugging_face, made.params)
-    model = transformers.AutoModelForImageTextToText.from_pretrained(tmp_path).eval()
-    arrays = made.arrays
-    counts = arrays["grid"].prod(axis=-1)
-    patches = np.concatenate([patches[:count] for patches, count in zip(arrays["patches"], counts, strict=True)])
-    with torch.no_grad():
-        logits = model(
-            input_ids=torch.tensor(arrays["right_text"]).long(),
-            attention_mask=torch.tensor(arrays["right_mask"]).long(),
-            mm_token_type_ids=torch.tensor((arrays["right_text"] == 470).astype(np.int32)),
-            pixel_values=torch.tensor(patches),
-            image_grid_thw=torch.tensor([[1, *grid] for grid in arrays["grid"].tolist()]),
-        ).logits
-    np.testing.assert_array_equal(logits.numpy(), arrays["right_logits"])

@@ -15,6 +15,7 @@ from vlmcog import command_line
 from vlmcog.checkpoints import big_vision, hugging_face, peft, pretrained, safetensors
 from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.errors import UserError
+from vlmcog.files import atomic_folder
 from vlmcog.models import registry
 from vlmcog.models.boundary import Params, VisionLanguageModel
 from vlmcog.models.config import DTYPES, ModelConfig
@@ -32,8 +33,8 @@ examples:
   python -m vlmcog.checkpoints convert runs/lora adapters --to peft
 
 SRC is a folder with config.json and safetensors, an .npz in big_vision's format (say --family, --size, --image_size),
-or the --workdir of a run. An orbax DST is such a workdir, which `python -m vlmcog.evaluate` takes. A run's
-adapters go to peft alone, and merged to all other formats."""
+or the --workdir of a run. An orbax DST is such a workdir, which `python -m vlmcog.evaluate` takes; it needs a tokenizer
+in SRC, or --vocabulary. A run's adapters go to peft alone, and merged to all other formats. DST is whole or absent."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--family", help="of an .npz, such as paligemma")
     convert.add_argument("--size", help="of an .npz, such as 3b")
     convert.add_argument("--image_size", type=int, help="of an .npz, in pixels")
+    convert.add_argument("--vocabulary", help="file of the tokenizer, where SRC has none")
     convert.add_argument("--dtype", choices=DTYPES, default="float32", help="of DST's parameters (default: float32)")
     convert.set_defaults(act=_convert)
     return parser
@@ -102,7 +104,13 @@ def _item_size(dtype: str) -> int:
 def _convert(arguments: argparse.Namespace) -> None:
     if arguments.target.exists():
         raise UserError(f"{arguments.target} exists already; name another DST, or remove it first")
-    model = registry.build(_config(arguments))
+    config = _config(arguments)
+    if arguments.to == "orbax" and not _has_tokenizer(arguments, config):
+        raise UserError(
+            f"{arguments.source} has no {' or '.join(pretrained.TOKENIZERS)}, without which a run can't read "
+            "questions: fetch the model's into it, or name the file as --vocabulary"
+        )
+    model = registry.build(config)
     _WRITERS[arguments.to](arguments, model)
     print(f"{arguments.target}: {model.name} from {arguments.source}, {arguments.dtype}")
 
@@ -111,13 +119,21 @@ def _is_run(source: pathlib.Path) -> bool:
     return (source / run.CHECKPOINTS).is_dir()
 
 
+def _has_tokenizer(arguments: argparse.Namespace, config: ModelConfig) -> bool:
+    """Whether the model's tokenizer is its own: the one that ships stands in for none, but in a run that learnt it."""
+    return bool(config.vocabulary) or _is_run(arguments.source)
+
+
 def _config(arguments: argparse.Namespace) -> ModelConfig:
-    source = arguments.source
+    source, vocabulary = arguments.source, arguments.vocabulary
     if _is_run(source):
+        if vocabulary:
+            raise UserError(f"{source} is a run, which has its tokenizer: leave --vocabulary out")
         return run.read_config(source).model
     if source.suffix == ".npz":
         return _config_of_npz(arguments)
-    return pretrained.config_of(source if source.is_dir() else source.parent, parameter_dtype=arguments.dtype)
+    values = {"parameter_dtype": arguments.dtype} | ({"vocabulary": vocabulary} if vocabulary else {})
+    return pretrained.config_of(source if source.is_dir() else source.parent, **values)
 
 
 def _read(arguments: argparse.Namespace, model: VisionLanguageModel) -> Params:
@@ -139,6 +155,7 @@ def _config_of_npz(arguments: argparse.Namespace) -> ModelConfig:
         size=arguments.size,
         image_size=arguments.image_size,
         parameter_dtype=arguments.dtype,
+        vocabulary=arguments.vocabulary or "",
     )
     _check_in_big_vision(arguments.source, config)
     return config
@@ -155,29 +172,35 @@ def _shapes(model: VisionLanguageModel) -> Mapping[str, Any]:
 
 def _write_hugging_face(arguments: argparse.Namespace, model: VisionLanguageModel) -> None:
     params, target = _read(arguments, model), arguments.target
-    hugging_face.save(target, model.hugging_face, params, description=f"writing {target}")
+    with atomic_folder(target) as folder:
+        hugging_face.save(folder, model.hugging_face, params, description=f"writing {target}")
+        if _has_tokenizer(arguments, model.config):
+            pretrained.save_tokenizer(folder, model)
 
 
 def _write_big_vision(arguments: argparse.Namespace, model: VisionLanguageModel) -> None:
-    if arguments.target.suffix != ".npz":
-        raise UserError(f"{arguments.target} must end in .npz, as big_vision's checkpoints do")
-    _check_in_big_vision(arguments.target, model.config)
-    big_vision.save(arguments.target, _read(arguments, model))
+    target = arguments.target
+    if target.suffix != ".npz":
+        raise UserError(f"{target} must end in .npz, as big_vision's checkpoints do")
+    _check_in_big_vision(target, model.config)
+    big_vision.save(target, _read(arguments, model), description=f"writing {target}")
 
 
 def _write_orbax(arguments: argparse.Namespace, model: VisionLanguageModel) -> None:
     """A run of no steps: what evaluate and train take."""
-    params, target = _read(arguments, model), arguments.target
-    run.claim(target, TrainConfig(model=model.config))
-    with Checkpoints(target / run.CHECKPOINTS, keep=1) as checkpoints:
-        checkpoints.save(0, {"params": jax.tree.map(jax.numpy.asarray, params)}, {})
+    params = _read(arguments, model)
+    with atomic_folder(arguments.target) as folder:
+        run.claim(folder, TrainConfig(model=model.config))
+        with Checkpoints(folder / run.CHECKPOINTS, keep=1) as checkpoints:
+            checkpoints.save(0, {"params": jax.tree.map(jax.numpy.asarray, params)}, {})
 
 
 def _write_peft(arguments: argparse.Namespace, model: VisionLanguageModel) -> None:
     config = _adapted(arguments.source)
     learnt = _as_numpy(adapters.flatten(result.saved(arguments.source, model)), arguments.dtype)
     params = flatten_dict(_shapes(model), sep="/") | learnt
-    peft.save(arguments.target, model.hugging_face, config.lora, params, base=config.init_from)
+    with atomic_folder(arguments.target) as folder:
+        peft.save(folder, model.hugging_face, config.lora, params, base=config.init_from)
 
 
 def _adapted(source: pathlib.Path) -> TrainConfig:

@@ -6,7 +6,6 @@ host holds one tensor. All names and shapes are checked before the first is read
 
 import collections
 import dataclasses
-import functools
 import json
 import math
 import os
@@ -19,9 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
-from vlmcog.checkpoints import safetensors
+from vlmcog.checkpoints import placement, safetensors
 from vlmcog.checkpoints.safetensors import Tensor
 from vlmcog.errors import UserError, did_you_mean
 from vlmcog.files import write_text
@@ -95,7 +93,9 @@ def load(
     pieces, tensors = plan(layout, leaves), _named(path, layout)
     read = {}
     if not any(name in tensors for name in layout.new):
-        read = {piece.rule.path: _blank(leaves[piece.rule.path]) for piece in pieces if piece.name in layout.new}
+        read = {
+            piece.rule.path: placement.blank(leaves[piece.rule.path]) for piece in pieces if piece.name in layout.new
+        }
         pieces = [piece for piece in pieces if piece.name not in layout.new]
     _check(path, layout, pieces, tensors)
     with Progress(len(pieces), description, unit="tensor") as bar:
@@ -238,53 +238,15 @@ def _first(names: list[str]) -> str:
 
 def _read(leaf: Any, pieces: list[Piece], tensors: Mapping[str, Tensor], bar: Progress) -> np.ndarray | jax.Array:
     """One parameter, piece by piece, as numpy or where its sharding says."""
-    sharding = getattr(leaf, "sharding", None)
-    whole: Any = np.empty(leaf.shape, leaf.dtype) if sharding is None else None
+    whole: Any = None
     for piece in pieces:
-        value = piece.to_ours(tensors[piece.name].read()).astype(leaf.dtype, copy=False)
-        if sharding is None:
-            whole[piece.place] = value
-        elif not piece.place:
-            whole = _put(value, sharding)
+        value = piece.to_ours(tensors[piece.name].read())
+        if piece.place:
+            whole = placement.write(placement.blank(leaf) if whole is None else whole, value, piece.place)
         else:
-            whole = _zeros(leaf.shape, leaf.dtype, sharding) if whole is None else whole
-            start = tuple(jnp.int32(index) for index in piece.place)
-            whole = _placed(sharding)(whole, _put(value, _rest(sharding, len(piece.place))), start)
+            whole = placement.place(leaf, value)
         bar.advance()
     return whole
-
-
-def _blank(leaf: Any) -> np.ndarray | jax.Array:
-    sharding = getattr(leaf, "sharding", None)
-    return np.zeros(leaf.shape, leaf.dtype) if sharding is None else _zeros(leaf.shape, leaf.dtype, sharding)
-
-
-def _put(value: np.ndarray, sharding: Sharding) -> jax.Array:
-    """The array on the devices; each process gives the parts of its own."""
-    return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
-
-
-def _rest(sharding: Sharding, n_leading: int) -> Sharding:
-    """How a slice lies whose parameter lies as `sharding` says."""
-    if isinstance(sharding, NamedSharding):
-        return NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[n_leading:]))
-    return sharding
-
-
-def _zeros(shape: tuple[int, ...], dtype: Any, sharding: Sharding) -> jax.Array:
-    return jax.jit(functools.partial(jnp.zeros, shape, dtype), out_shardings=sharding)()
-
-
-@functools.lru_cache
-def _placed(sharding: Sharding) -> Any:
-    """Writes a slice into an array whose memory it takes over."""
-
-    def write(whole, value, start):
-        zeros = (jnp.int32(0),) * value.ndim
-        value = value.reshape((1,) * len(start) + value.shape)
-        return jax.lax.dynamic_update_slice(whole, value, (*start, *zeros))
-
-    return jax.jit(write, donate_argnums=0, out_shardings=sharding)
 
 
 def _describe(pieces: list[Piece], leaves: Mapping[str, Any]) -> jax.ShapeDtypeStruct:

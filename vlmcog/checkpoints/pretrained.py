@@ -2,11 +2,13 @@
 
 import os
 import pathlib
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
 from vlmcog.checkpoints import big_vision, hugging_face
 from vlmcog.errors import UserError
+from vlmcog.files import atomic_path
 from vlmcog.models import registry
 from vlmcog.models.boundary import Params, VisionLanguageModel
 from vlmcog.models.config import CUSTOM, ModelConfig
@@ -24,7 +26,7 @@ def config_of(folder: str | os.PathLike[str], **values: Any) -> ModelConfig:
     Raises:
       UserError: the folder is none, or no family here reads its `model_type`.
     """
-    folder = pathlib.Path(folder)
+    folder = pathlib.Path(folder).absolute()
     config = hugging_face.read_config(folder)
     family = _family(folder, config.get("model_type"))
     _, image_size = registry.family(family).networks_from(config)
@@ -58,8 +60,21 @@ def load(
       UserError: the checkpoint can't be read or is one of another model.
     """
     if pathlib.Path(path).suffix == ".npz":
-        return big_vision.load(path, abstract_params)
+        return big_vision.load(path, abstract_params, description=description)
     return hugging_face.load(path, model.hugging_face, abstract_params, description=description)
+
+
+def save_tokenizer(folder: str | os.PathLike[str], model: VisionLanguageModel) -> None:
+    """Copies a model's tokenizer into a checkpoint's folder, by the name that `config_of` finds it by.
+
+    Raises:
+      UserError: the folder can't be written.
+    """
+    path = model.processor.tokenizer.path
+    other = "tokenizer.json" if path.suffix == ".json" else "tokenizer.model"
+    name = path.name if path.name in TOKENIZERS else other
+    with atomic_path(pathlib.Path(folder) / name) as temporary:
+        shutil.copyfile(path, temporary)
 
 
 def _family(folder: pathlib.Path, kind: Any) -> str:
