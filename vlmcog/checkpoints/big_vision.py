@@ -35,7 +35,7 @@ def load(path: str | os.PathLike[str], abstract_params: Mapping[str, Any], *, de
     Raises:
       UserError: the file is missing or damaged, a parameter is missing, has another shape, or isn't in the model.
     """
-    leaves = flatten_dict(abstract_params, sep="/")
+    leaves: dict[str, Any] = flatten_dict(abstract_params, sep="/")
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             parts = {key: _parts(f"{_ROOT}{key}", leaf.shape, arrays.files) for key, leaf in leaves.items()}
