@@ -7,12 +7,13 @@ import statsmodels.formula.api as smf
 from scipy import special
 
 from vlmcog.statistics import mixed
+from vlmcog.statistics.cells import add_up
 
 SHORT = {"samples": 200, "warm_up": 200}
 """Of four chains: enough to compare, too few to be called converged."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def rng():
     return np.random.default_rng(0)
 
@@ -25,8 +26,9 @@ def long(human, model):
 
 
 @pytest.fixture(scope="module")
-def ratings(rng):
+def ratings():
     """Ratings by 12 people, and by a model to which people's relation differs from person to person."""
+    rng = np.random.default_rng(0)
     human = rng.normal(50, 20, size=(12, 40))
     slopes = rng.normal(0.6, 0.2, size=(12, 1))
     return human, 10 + slopes * human + rng.normal(0, 12, size=human.shape)
@@ -50,6 +52,23 @@ def test_ratings_are_fitted_as_by_statsmodels(ratings, rated):
     assert rated.value == pytest.approx(math.sqrt(explained / (explained + residual)), abs=0.02)
     assert rated.value in rated.interval
     assert rated.n == 480
+
+
+@pytest.mark.slow
+def test_crossed_ratings_are_fitted_as_by_statsmodels():
+    rng = np.random.default_rng(2)
+    model = rng.normal(50, 20, size=15)
+    own = rng.normal(size=(12, 1)) * 15 + rng.normal(0.6, 0.3, size=(12, 1)) * model
+    human = own + rng.normal(0, 10, size=15) + rng.normal(0, 8, size=(12, 15))
+    fit = mixed.crossed(human, model, family="gaussian", **SHORT)
+    rows = long(human, np.tile(model, (12, 1))).assign(everything=1)
+    for column in ("human", "model"):
+        rows[column] = (rows[column] - rows[column].mean()) / rows[column].std()
+    effects = {"person": "0 + C(person)", "slope": "0 + C(person):model", "item": "0 + C(item)"}
+    theirs = smf.mixedlm("human ~ model", rows, groups="everything", vc_formula=effects).fit()
+    assert fit.slope == pytest.approx(theirs.params["model"], abs=0.2 * theirs.bse["model"])
+    width = fit.slope_interval.high - fit.slope_interval.low
+    assert width == pytest.approx(2 * 1.96 * theirs.bse["model"], rel=0.3)  # t(3) priors and 12 people widen it
 
 
 def test_the_sign_is_that_of_the_slope(ratings, rated):
@@ -84,48 +103,53 @@ def test_constant_answers_have_no_fit_and_say_why(rng, constant):
         assert (fit.undefined, fit.failed) == ("no variance", "")
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_separated_answers_have_no_fit_and_say_why(rng, turned):
+    """A model that answers as everyone does, or the opposite, has no finite slope, and a flat prior sets it no end."""
+    model = rng.integers(2, size=12).astype(float)
+    human = np.tile(1 - model if turned else model, (6, 1))
+    for fit in (
+        mixed.signed_root_r2(human, model, family="logistic"),
+        mixed.signed_root_r2(human, 9 * model, family="binomial", trials=9),
+        mixed.crossed(human, model, family="logistic"),
+    ):
+        assert math.isnan(fit.value)
+        assert math.isnan(fit.slope)
+        assert (fit.undefined, fit.failed) == (mixed.SEPARATED, "")
+        assert fit.n == 72
+
+
+def test_one_answer_that_overlaps_ends_the_separation():
+    cells = add_up(np.zeros(4, int), np.zeros(4, int), np.array([0.0, 0, 1, 1]), np.array([0.0, 0, 1, 1]))
+    assert mixed._separated(cells, 1)
+    cells = add_up(np.zeros(5, int), np.zeros(5, int), np.array([0.0, 0, 1, 1, 1]), np.array([0.0, 0, 1, 1, 0]))
+    assert not mixed._separated(cells, 1)
+
+
+def test_ratings_without_residuals_have_no_fit_and_say_why(rng):
+    model = rng.normal(size=8)
+    human = 50 + 20 * rng.normal(size=(5, 1)) + model * rng.normal(size=(5, 1))
+    for fit in (mixed.signed_root_r2(human, model, family="gaussian"), mixed.crossed(human, model, family="gaussian")):
+        assert math.isnan(fit.value)
+        assert (fit.undefined, fit.failed) == (mixed.ON_LINES, "")
+
+
 def test_added_up_rows_have_the_likelihood_and_the_r2_of_the_rows(rng):
     """A cell's counts and sums say all that its rows do."""
     x, y = rng.integers(2, size=(2, 300)).astype(float)
     person = rng.integers(7, size=300)
-    cells = mixed._cells(person, np.zeros(300, int), x, y, 1)
+    cells = add_up(person, np.zeros(300, int), x, y)
     assert len(cells.n) == 14
-    draws = rng.normal(size=(50, 14))
-    rows_of = {(p, value): k for k, (p, value) in enumerate(zip(cells.person, cells.x, strict=True))}
-    index = [rows_of[p, value] for p, value in zip(person, x, strict=True)]
-    fitted = special.expit(draws)[:, index]
+    own = rng.normal(size=(2, 25, 2, 7))
+    eta = (own[:, :, 0, person] + own[:, :, 1, person] * x).reshape(50, 300)
+    fitted = special.expit(eta)
     expected = fitted.var(-1) / (fitted.var(-1) + (y - fitted).var(-1))
-    r2 = mixed._bayesian_r2(cells, "logistic", {"eta": draws.reshape(2, 25, 14)})
-    np.testing.assert_allclose(r2, expected)
-    by_cells = (cells.y * draws - cells.n * np.logaddexp(0, draws)).sum(-1)
-    by_rows = (y * draws[:, index] - np.logaddexp(0, draws[:, index])).sum(-1)
-    np.testing.assert_allclose(by_cells, by_rows)
-
-
-def test_diagnostics_of_draws_that_are_known():
-    rng = np.random.default_rng(0)
-    independent = rng.normal(size=(4, 1000))
-    assert mixed._r_hat(independent) < 1.01
-    assert mixed._ess_bulk(independent) == pytest.approx(4000, rel=0.15)
-    assert mixed._ess_tail(independent) == pytest.approx(4000, rel=0.25)
-    assert mixed._r_hat(independent + np.array([[0], [0], [0], [0.5]])) > 1.01
-    assert mixed._r_hat(independent * np.array([[1], [1], [1], [3]])) > 1.01  # equal means, unequal spreads
-    walk = np.empty((4, 1000))  # autocorrelation 0.9: a (1 + 0.9) / (1 - 0.9)-th of the draws
-    walk[:, 0] = independent[:, 0]
-    for k in range(1, 1000):
-        walk[:, k] = 0.9 * walk[:, k - 1] + math.sqrt(1 - 0.9**2) * independent[:, k]
-    assert mixed._ess_bulk(walk) == pytest.approx(4000 / 19, rel=0.3)
-
-
-def test_a_fit_that_did_not_converge_says_so(ratings):
-    fit = mixed.Fit(r_hat=1.02, ess_bulk=1e3, ess_tail=1e3)
-    assert mixed._failure(fit, 4000) == "did not converge: R-hat 1.020 is over 1.01"
-    fit = mixed.Fit(r_hat=1.0, ess_bulk=1e3, ess_tail=99)
-    assert mixed._failure(fit, 4000) == "too few effective draws: 99 of at least 400"
-    fit = mixed.Fit(r_hat=1.0, ess_bulk=1e3, ess_tail=1e3, divergences=41)
-    assert mixed._failure(fit, 4000) == "41 of 4000 draws diverged"
-    assert mixed._failure(mixed.Fit(r_hat=math.nan, ess_bulk=1e3, ess_tail=1e3), 4000).startswith("did not converge")
-    assert mixed._failure(mixed.Fit(r_hat=1.0, ess_bulk=1e3, ess_tail=1e3, divergences=40), 4000) == ""
+    np.testing.assert_allclose(mixed.bayesian_r2(cells, {"own": own}, family="logistic"), expected)
+    expected = eta.var(-1) / (eta.var(-1) + (y - eta).var(-1))
+    np.testing.assert_allclose(mixed.bayesian_r2(cells, {"own": own}, family="gaussian"), expected)
+    of_cells = (own[:, :, 0, cells.person] + own[:, :, 1, cells.person] * cells.x).reshape(50, 14)
+    by_cells = (cells.y * of_cells - cells.n * np.logaddexp(0, of_cells)).sum(-1)
+    np.testing.assert_allclose(by_cells, (y * eta - np.logaddexp(0, eta)).sum(-1))
 
 
 def test_yes_and_no_recover_a_known_effect(rng):

@@ -50,3 +50,15 @@ def test_signed_root_of_r2(answers, human, model, family, trials):
     has_the_slope_of(fit, theirs(family))
     assert fit.value == pytest.approx(theirs(family).root_r2, abs=0.02)
     assert theirs(family).root_r2 in fit.interval
+
+
+def test_slope_of_people_and_items_crossed(answers):
+    model = answers["model_of_item"][0]
+    fit = mixed.crossed(answers["human_of_item"], model, family="logistic", **SHORT)
+    has_the_slope_of(fit, theirs("crossed"))
+
+
+def test_the_golden_ratings_mix_well(answers):
+    """Everyone's effects are pinned down by 40 ratings: sampled, they walked so slowly that R-hat was 1.08."""
+    fit = mixed.signed_root_r2(answers["human_rating"], answers["model_rating"], family="gaussian", **SHORT)
+    assert fit.failed == ""

@@ -12,31 +12,24 @@ predictor, half-Student-t(3, 0, 2.5) on every scale, LKJ(1) on the correlation, 
 """
 
 import dataclasses
-import functools
 import math
-import warnings
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import numpyro
-from jaxtyping import Array, Float, Int
-from numpyro import diagnostics
-from numpyro import distributions as dist
-from numpyro.infer import MCMC, NUTS
-from scipy import stats
+from jaxtyping import Float
+from scipy import special
 
+from vlmcog.statistics import convergence
 from vlmcog.statistics.ceilings import Responses
+from vlmcog.statistics.cells import Cells, add_up
 from vlmcog.statistics.intervals import LEVEL, UNDEFINED, Interval
+from vlmcog.statistics.mixed_ratings import residual
+from vlmcog.statistics.mixed_sampler import POPULATION, Draws, Family, design_of, draw
 
-Family = Literal["logistic", "binomial", "gaussian"]
-Draws = dict[str, Float[np.ndarray, "chains draws"]]
-
-CHAINS, WARM_UP, SAMPLES = 4, 500, 1000
-MOST_R_HAT, LEAST_ESS, MOST_DIVERGENT = 1.01, 400, 0.01
+SAMPLES, WARM_UP = 1000, 500
 NO_VARIANCE = "no variance"
+SEPARATED = "separated: yes and no never overlap along the predictor, so that the slope has no finite estimate"
+ON_LINES = "no residual variance: a line of their own fits each person's answers exactly"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,37 +63,6 @@ class Fit:
     undefined: str = ""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Cells:
-    """Rows that share a person, a predictor and an item, added up: the likelihood needs no more.
-
-    Attributes:
-      person: index of the person.
-      item: index of the item; all 0 where items have no effect.
-      x: the predictor.
-      n: how many rows.
-      y: the sum of the outcome.
-      y_squared: the sum of its square.
-      trials: trials a row of a binomial outcome, 1 for a yes or no.
-    """
-
-    person: Int[np.ndarray, " c"]
-    item: Int[np.ndarray, " c"]
-    x: Float[np.ndarray, " c"]
-    n: Float[np.ndarray, " c"]
-    y: Float[np.ndarray, " c"]
-    y_squared: Float[np.ndarray, " c"]
-    trials: int = 1
-
-    def arrays(self) -> dict[str, Array]:
-        """All but the trials, as the sampler takes them."""
-        index, number = ("person", "item"), ("x", "n", "y", "y_squared")
-        return {
-            **{name: jnp.asarray(getattr(self, name), jnp.int32) for name in index},
-            **{name: jnp.asarray(getattr(self, name), jnp.float32) for name in number},
-        }
-
-
 def signed_root_r2(
     human: Responses,
     model: Float[np.ndarray, "*people items"],
@@ -127,20 +89,20 @@ def signed_root_r2(
       warm_up: draws before those.
 
     Returns:
-      A fit; undefined where the model or the people always answer the same.
+      A fit; undefined where the model or the people always answer the same, where a threshold on people's answers tells
+      the model's yes from its no without fail, and where a line of their own fits each person's ratings exactly.
     """
     rows = _rows(human, model)
-    if _constant(rows["human"]) or _constant(rows["model"]):
-        return Fit(n=len(rows["model"]), undefined=NO_VARIANCE)
-    x, y = rows["human"], rows["model"]
-    if family == "gaussian":
-        x, y = _standardised(x), _standardised(y)
-    cells = _cells(rows["person"], np.zeros_like(rows["item"]), x, y, trials)
-    draws, divergences = _sample(cells, family, by_item=False, seed=seed, samples=samples, warm_up=warm_up)
-    r2 = _bayesian_r2(cells, family, draws)
+    rows["item"][:] = 0  # items have no effect here
+    cells = _prepared(rows, family, x="human", y="model")
+    if reason := _undefined(rows, cells, family, trials):
+        return Fit(n=len(rows["model"]), undefined=reason)
+    design = design_of(cells, family, by_item=False, trials=trials)
+    draws, divergences = draw(cells, design, seed=seed, samples=samples, warm_up=warm_up)
+    r2 = bayesian_r2(cells, draws, family=family, trials=trials)
     sign = math.copysign(1.0, draws["slope"].mean())
     ends = sorted(sign * np.sqrt(np.quantile(r2, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])))
-    return _fit(draws, divergences, sign * math.sqrt(r2.mean()), Interval(*map(float, ends)), len(y))
+    return _fit(draws, divergences, sign * math.sqrt(r2.mean()), Interval(*map(float, ends)), len(rows["model"]))
 
 
 def crossed(
@@ -158,15 +120,24 @@ def crossed(
     answers would count as often as there are people. See `signed_root_r2` for the arguments.
     """
     rows = _rows(human, model)
-    if _constant(rows["human"]) or _constant(rows["model"]):
-        return Fit(n=len(rows["model"]), undefined=NO_VARIANCE)
-    x, y = rows["model"], rows["human"]
-    if family == "gaussian":
-        x, y = _standardised(x), _standardised(y)
-    cells = _cells(rows["person"], rows["item"], x, y, 1)
-    draws, divergences = _sample(cells, family, by_item=True, seed=seed, samples=samples, warm_up=warm_up)
+    cells = _prepared(rows, family, x="model", y="human")
+    if reason := _undefined(rows, cells, family, 1):
+        return Fit(n=len(rows["human"]), undefined=reason)
+    design = design_of(cells, family, by_item=True)
+    draws, divergences = draw(cells, design, seed=seed, samples=samples, warm_up=warm_up)
     slope = draws["slope"]
-    return _fit(draws, divergences, float(slope.mean()), _interval(slope), len(y))
+    return _fit(draws, divergences, float(slope.mean()), central(slope), len(rows["human"]))
+
+
+def bayesian_r2(cells: Cells, draws: Draws, *, family: Family, trials: int = 1) -> Float[np.ndarray, " s"]:
+    """Returns R2 of each draw: var(fitted) / (var(fitted) + var(outcome - fitted)) over all rows."""
+    return np.concatenate([_bayesian_r2(cells, chain.astype(float), family, trials) for chain in draws["own"]])
+
+
+def central(draws: Float[np.ndarray, "*s"]) -> Interval:
+    """The draws' central 95 %."""
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high))
 
 
 def _rows(human: Responses, model: np.ndarray) -> dict[str, np.ndarray]:
@@ -176,108 +147,46 @@ def _rows(human: Responses, model: np.ndarray) -> dict[str, np.ndarray]:
     return {"person": person, "item": item, "human": human[person, item], "model": models[person, item]}
 
 
-def _constant(values: np.ndarray) -> bool:
-    return len(values) < 2 or np.ptp(values) == 0
+def _prepared(rows: dict[str, np.ndarray], family: Family, *, x: str, y: str) -> Cells:
+    """The rows' cells, ratings standardised over all rows."""
+    predictor, outcome = rows[x], rows[y]
+    if family == "gaussian" and not _constant(predictor, outcome):
+        predictor, outcome = _standardised(predictor), _standardised(outcome)
+    return add_up(rows["person"], rows["item"], predictor, outcome)
+
+
+def _constant(*columns: np.ndarray) -> bool:
+    return any(len(values) < 2 or np.ptp(values) == 0 for values in columns)
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
     return (values - values.mean()) / values.std(ddof=1)
 
 
-def _cells(person: np.ndarray, item: np.ndarray, x: np.ndarray, y: np.ndarray, trials: int) -> _Cells:
-    keys, cell = np.unique(np.stack([person, item, x]), axis=1, return_inverse=True)
-    n, total, squares = (np.bincount(cell.ravel(), weights=values) for values in (np.ones_like(y), y, y**2))
-    _, people = np.unique(keys[0], return_inverse=True)
-    _, items = np.unique(keys[1], return_inverse=True)
-    return _Cells(people.ravel(), items.ravel(), keys[2], n, total, squares, trials)
+def _undefined(rows: dict[str, np.ndarray], cells: Cells, family: Family, trials: int) -> str:
+    """Why there is nothing to fit; empty where there is."""
+    if _constant(rows["human"], rows["model"]):
+        return NO_VARIANCE
+    if family == "gaussian":
+        return ON_LINES if residual(cells) < 1e-6 * cells.n.sum() else ""
+    return SEPARATED if _separated(cells, trials) else ""
 
 
-def _sample(
-    cells: _Cells, family: Family, *, by_item: bool, seed: int, samples: int, warm_up: int
-) -> tuple[Draws, int]:
-    """Draws from the posterior: arrays of chains x draws, and the number of divergences."""
-    people, items = int(cells.person.max()) + 1, int(cells.item.max()) + 1
-    sampler = _sampler(_Design(family, people, items if by_item else 0, cells.trials), samples, warm_up)
-    # NumPyro mixes types and ranks freely; the looser rules hold for it alone.
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        draws, diverging = sampler(jax.random.key(seed), cells.arrays())
-    return {name: np.asarray(values) for name, values in draws.items()}, int(np.asarray(diverging).sum())
+def _separated(cells: Cells, trials: int) -> bool:
+    """Whether a threshold on the predictor tells yes from no without fail.
+
+    The steeper the slope, the likelier such answers are: with a flat prior the posterior is improper, or has nothing
+    but the priors of the other parameters to end it.
+    """
+    with_yes, with_no = cells.x[cells.y > 0], cells.x[cells.y < cells.n * trials]
+    return with_no.max() < with_yes.min() or with_yes.max() < with_no.min()
 
 
-@dataclasses.dataclass(frozen=True)
-class _Design:
-    """What a fit is compiled for; `items` is 0 where items have no effect."""
-
-    family: Family
-    people: int
-    items: int
-    trials: int
-
-
-@functools.lru_cache(maxsize=8)
-def _sampler(design: _Design, samples: int, warm_up: int) -> Callable[..., tuple[dict[str, Array], Array]]:
-    """The sampler of all fits of one design. Compiled whole: NumPyro alone would compile for each of them anew."""
-
-    @jax.jit
-    def sample(key: Array, arrays: dict[str, Array]) -> tuple[dict[str, Array], Array]:
-        mcmc = MCMC(
-            NUTS(functools.partial(_regression, design), target_accept_prob=0.9),
-            num_warmup=warm_up,
-            num_samples=samples,
-            num_chains=CHAINS,
-            chain_method="vectorized",
-            progress_bar=False,
-        )
-        mcmc.run(key, **arrays, extra_fields=("diverging",))
-        return mcmc.get_samples(group_by_chain=True), mcmc.get_extra_fields()["diverging"]
-
-    return sample
-
-
-def _regression(design: _Design, *, person: Array, item: Array, x: Array, n: Array, y: Array, y_squared: Array) -> None:
-    scale = dist.FoldedDistribution(dist.StudentT(3.0, 0.0, 2.5))
-    intercept = _draw("intercept", dist.StudentT(3.0, 0.0, 2.5))
-    slope = _draw("slope", dist.ImproperUniform(dist.constraints.real, (), ()))
-    spread = _draw("spread", scale.expand([2]))
-    correlation = _draw("correlation", dist.Uniform(-1.0, 1.0))
-    at_zero = intercept - slope * (x * n).sum() / n.sum()
-    own = _own_counts if design.family == "binomial" else _own
-    own_intercept, own_slope = own(design.people, at_zero, slope, spread, correlation)
-    eta = own_intercept[person] + own_slope[person] * x
-    if design.items:
-        spread_of_items = _draw("spread_of_items", scale)
-        eta = eta + spread_of_items * _draw("z_items", dist.Normal(0.0, 1.0).expand([design.items]))[item]
-    numpyro.deterministic("eta", eta)
-    if design.family == "gaussian":
-        sigma = _draw("sigma", scale)
-        likelihood = -n * jnp.log(sigma) - (y_squared - 2 * eta * y + n * eta**2) / (2 * sigma**2)
-    else:
-        likelihood = y * eta - n * design.trials * jax.nn.softplus(eta)
-    numpyro.factor("likelihood", likelihood.sum())
-
-
-def _own(people: int, intercept: Array, slope: Array, spread: Array, correlation: Array) -> tuple[Array, Array]:
-    """Each person's intercept and slope, by way of standardised deviations: a yes or no says little of a person."""
-    z = _draw("z", dist.Normal(0.0, 1.0).expand([2, people]))
-    of_slope = correlation * z[0] + jnp.sqrt(1 - correlation**2) * z[1]
-    return intercept + spread[0] * z[0], slope + spread[1] * of_slope
-
-
-def _own_counts(people: int, intercept: Array, slope: Array, spread: Array, correlation: Array) -> tuple[Array, Array]:
-    """The same, drawn as they are: counts pin everyone down, and this walks better (Betancourt & Girolami, 2015)."""
-    own_intercept = _draw("own_intercept", dist.Normal(intercept, spread[0]).expand([people]))
-    mean = slope + correlation * spread[1] / spread[0] * (own_intercept - intercept)
-    return own_intercept, _draw("own_slope", dist.Normal(mean, spread[1] * jnp.sqrt(1 - correlation**2)))
-
-
-def _draw(name: str, distribution: dist.Distribution) -> Any:
-    return numpyro.sample(name, distribution)
-
-
-def _bayesian_r2(cells: _Cells, family: Family, draws: Draws) -> Float[np.ndarray, " s"]:
-    eta = draws["eta"].reshape(-1, len(cells.n)).astype(float)
-    fitted = eta if family == "gaussian" else cells.trials / (1 + np.exp(-eta))
+def _bayesian_r2(
+    cells: Cells, own: Float[np.ndarray, "s 2 people"], family: Family, trials: int
+) -> Float[np.ndarray, " s"]:
+    eta = own[:, 0, cells.person] + own[:, 1, cells.person] * cells.x
+    fitted = eta if family == "gaussian" else trials * special.expit(eta)
     rows = cells.n.sum()
     mean = (fitted @ cells.n) / rows
     explained = (fitted**2 @ cells.n) / rows - mean**2
@@ -287,47 +196,14 @@ def _bayesian_r2(cells: _Cells, family: Family, draws: Draws) -> Float[np.ndarra
 
 
 def _fit(draws: Draws, divergences: int, value: float, interval: Interval, n: int) -> Fit:
-    population = [
-        draws[name] for name in ("intercept", "slope", "correlation", "sigma", "spread_of_items") if name in draws
-    ]
-    population += list(np.moveaxis(draws["spread"], -1, 0))
-    r_hat = max(map(_r_hat, population))
-    ess_bulk, ess_tail = min(map(_ess_bulk, population)), min(map(_ess_tail, population))
+    population = [one for name in POPULATION if name in draws for one in _parameters(draws[name])]
+    r_hat = max(map(convergence.r_hat, population))
+    ess = min(map(convergence.ess_bulk, population)), min(map(convergence.ess_tail, population))
     slope = draws["slope"]
-    fit = Fit(value, interval, float(slope.mean()), _interval(slope), r_hat, ess_bulk, ess_tail, divergences, n)
-    return dataclasses.replace(fit, failed=_failure(fit, slope.size))
+    failed = convergence.failure(r_hat, ess, divergences, slope.size)
+    return Fit(value, interval, float(slope.mean()), central(slope), r_hat, *ess, divergences, n, failed)
 
 
-def _failure(fit: Fit, draws: int) -> str:
-    if not fit.r_hat <= MOST_R_HAT:
-        return f"did not converge: R-hat {fit.r_hat:.3f} is over {MOST_R_HAT}"
-    if not min(fit.ess_bulk, fit.ess_tail) >= LEAST_ESS:
-        return f"too few effective draws: {min(fit.ess_bulk, fit.ess_tail):.0f} of at least {LEAST_ESS}"
-    if fit.divergences > MOST_DIVERGENT * draws:
-        return f"{fit.divergences} of {draws} draws diverged"
-    return ""
-
-
-def _interval(draws: np.ndarray) -> Interval:
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high))
-
-
-def _r_hat(draws: Float[np.ndarray, "chains draws"]) -> float:
-    """Rank-normalised split R-hat, of the draws and of their distances from the median (Vehtari et al., 2021)."""
-    folded = np.abs(draws - np.median(draws))
-    return max(float(diagnostics.split_gelman_rubin(_rank_normalised(x))) for x in (draws, folded))
-
-
-def _ess_bulk(draws: Float[np.ndarray, "chains draws"]) -> float:
-    return float(diagnostics.effective_sample_size(_rank_normalised(draws)))
-
-
-def _ess_tail(draws: Float[np.ndarray, "chains draws"]) -> float:
-    below = (draws <= np.quantile(draws, level) for level in (0.05, 0.95))
-    return min(float(diagnostics.effective_sample_size(tail.astype(float))) for tail in below)
-
-
-def _rank_normalised(draws: np.ndarray) -> Any:
-    ranks = stats.rankdata(draws).reshape(draws.shape)
-    return stats.norm.ppf((ranks - 0.375) / (draws.size + 0.25))
+def _parameters(draws: Float[np.ndarray, "chains draws ..."]) -> Float[np.ndarray, "k chains draws"]:
+    """A vector's draws as those of its numbers."""
+    return np.moveaxis(draws.reshape(*draws.shape[:2], -1), -1, 0)
