@@ -100,6 +100,21 @@ def test_people_without_a_truth_have_ceilings_alone(answers_table, rng):
     assert set(found) == {"kappa", "pearson_cap_of_yes_or_no", *ceiling}
 
 
+def test_people_who_disagree_have_no_ceiling_and_say_why(answers_table):
+    opposite = np.array([[0, 1, 1, 0, 1], [1, 0, 0, 1, 0]], float)
+    found = by_name(people.people_metrics(answers_table(np.full((5, 2), 0.5), np.full(5, -1)), everyone(opposite)))
+    assert found["split_half_reliability"].value == pytest.approx(-1)
+    assert np.isnan(found["pearson_ceiling"].value)
+    assert found["pearson_ceiling"].undefined == "negative reliability"
+
+
+def test_the_interval_of_a_ceiling_ends_at_0(answers_table, rng):
+    responses = (rng.random((12, 6)) < np.linspace(0.25, 0.75, 6)).astype(float)
+    found = by_name(people.people_metrics(answers_table(np.full((6, 2), 0.5), np.full(6, -1)), everyone(responses)))
+    assert found["split_half_reliability"].interval.low < 0
+    assert found["pearson_ceiling"].interval.low == 0
+
+
 def test_counts_have_a_distance_from_the_truth_and_from_each_other(answers_table):
     responses = np.array([[1, 4, np.nan], [3, 4, 2]], float)
     answers = answers_table(np.eye(15)[[0, 1, 2]], [1, 4, -1], task="red_block_count")

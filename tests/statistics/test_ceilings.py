@@ -99,6 +99,20 @@ def test_one_person_has_no_ceiling():
     assert math.isnan(ceilings.split_half_reliability(alone))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_few_items_have_a_wide_interval_but_a_bounded_one(seed):
+    """In resamples of 6 items some halves correlate near -1, where the formula of Spearman and Brown has no bound."""
+    rng = np.random.default_rng(seed)
+    responses = (rng.random((12, 6)) < rng.random(6)).astype(float)
+    interval = ceilings.split_half_interval(responses)
+    assert -1 <= interval.low < ceilings.split_half_reliability(responses) <= interval.high <= 1
+
+
+def test_opposite_halves_have_a_negative_reliability():
+    opposite = np.array([[0.0, 1.0, 1.0, 0.0], [1.0, 0.0, 0.0, 1.0]])
+    assert ceilings.split_half_reliability(opposite) == pytest.approx(-1)
+
+
 def test_a_person_without_variance_is_left_out_of_the_mean(rng):
     responses = yes_no(rng)
     correlations = ceilings.leave_one_out_correlations(np.vstack([responses, np.zeros(60)]))

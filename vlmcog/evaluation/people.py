@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -144,20 +145,26 @@ def _ceilings(responses: Responses, space: AnswerSpace) -> list[Metric]:
         return []
     metric = functools.partial(Metric, PEOPLE, n=responses.shape[1])
     alone = ceilings.leave_one_out(responses)
-    reliability = ceilings.split_half_reliability(responses)
-    around = ceilings.split_half_interval(responses)
-    root = Interval(ceilings.correlation_ceiling(around.low), ceilings.correlation_ceiling(around.high))
+    reliability, around = ceilings.split_half_reliability(responses), ceilings.split_half_interval(responses)
     metrics = [
         metric(name="leave_one_out_pearson", value=alone, interval=ceilings.leave_one_out_interval(responses)),
         metric(name="in_sample_pearson", value=ceilings.in_sample(responses)),
         metric(name="split_half_reliability", value=reliability, interval=around),
-        metric(name="pearson_ceiling", value=ceilings.correlation_ceiling(reliability), interval=root),
+        _root(metric, reliability, around),
     ]
     if space.kind == "binary":
         judged = ceilings.item_means(responses)
         cap = float(ceilings.binary_cap(judged[~np.isnan(judged)]))
         metrics.append(metric(name="pearson_cap_of_yes_or_no", value=cap))
     return metrics
+
+
+def _root(metric: Callable[..., Metric], reliability: float, around: Interval) -> Metric:
+    """The ceiling of a correlation: the root of a reliability, whose interval may reach below 0."""
+    if reliability < 0:
+        return metric(name="pearson_ceiling", value=math.nan, reason="negative reliability")
+    low, high = (ceilings.correlation_ceiling(max(end, 0.0)) for end in (around.low, around.high))
+    return metric(name="pearson_ceiling", value=ceilings.correlation_ceiling(reliability), interval=Interval(low, high))
 
 
 def _mean_distance(responses: Responses, answer: Float[np.ndarray, " items"]) -> float:

@@ -127,7 +127,9 @@ def leave_one_out_interval(
 def split_half_reliability(responses: Responses, *, seed: int = 0, halves: int = HALVES) -> float:
     """The reliability of the item means (Spearman, 1910; Brown, 1910): the mean over random halves of 2 r / (1 + r).
 
-    r is the correlation of the two halves' item means. NaN below 2 people or where a half has no variance.
+    r is the correlation of the two halves' item means. A negative one, which no reliability can be but which few items
+    or a resample of them may give, counts as 2 r / (1 - r): the formula itself would run to minus infinity. So the
+    value and its interval stay within -1 and 1. NaN below 2 people or where a half has no variance.
     """
     return _defined_mean(_reliabilities(*_half_means(responses, seed, halves)))
 
@@ -199,8 +201,8 @@ def _reliabilities(
 
 
 def _spearman_brown(r: Float[np.ndarray, "*h"]) -> Float[np.ndarray, "*h"]:
-    with np.errstate(divide="ignore"):
-        return np.where(r > -1, 2 * r / (1 + r), np.nan)
+    """The formula for r of 0 or more, mirrored below it, where it has no meaning and no lower bound."""
+    return 2 * r / (1 + np.abs(r))
 
 
 def _others_mean(responses: Responses) -> tuple[Responses, Bool[np.ndarray, "people items"]]:
