@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -19,21 +20,19 @@ from vlmcog.training import adapters, workdir
 from vlmcog.training.config import LoraConfig, MeshConfig, PartLora, TrainConfig
 
 EVERYWHERE = LoraConfig(vision=PartLora(2, 6.0), connector=PartLora(3, 3.0), language=PartLora(2, 4.0, 0.1))
-# What transformers keeps outside of linear layers: Gemma 3's projection, SigLIP's attention that pools an image.
-WITHOUT = {
-    "gemma3": dataclasses.replace(EVERYWHERE, connector=PartLora()),
-    "siglip": dataclasses.replace(EVERYWHERE, vision=PartLora(2, 6.0, attention=False)),
-}
+
+
+BESIDE = (".*/scale", "(img|llm|groups)/.*bias", ".*_gate")
 
 
 @functools.lru_cache
-def _made(name):
+def _made(name, also=()):
     """The golden, the settings of its adapters, and its parameters with adapters that do something, by name.
 
     `a` is about as large as where it starts, and `b` large enough to change the logits. Larger ones would sharpen
     attention until the rounding of the merged weights shows.
     """
-    made, config = golden(FAMILIES[name], name=name), WITHOUT.get(name, EVERYWHERE)
+    made, config = golden(FAMILIES[name], name=name), dataclasses.replace(EVERYWHERE, also=also)
     shapes = jax.eval_shape(functools.partial(adapters.start, config), made.params, jax.random.key(0))
     base, rng = adapters.flatten(made.params), np.random.default_rng(0)
 
@@ -42,14 +41,17 @@ def _made(name):
         return (spread * rng.normal(size=shape)).astype(np.float32)
 
     new = {path: leaf.shape for path, leaf in adapters.flatten(shapes).items() if path not in base}
+    for path in [path for path in base if any(re.fullmatch(pattern, path) for pattern in also)]:
+        base[path] = base[path] + (0.05 * rng.normal(size=base[path].shape)).astype(np.float32)
     return made, config, base | {path: drawn(path, shape) for path, shape in new.items()}
 
 
-def _write(name, folder):
-    """Adapters, and the model with them merged; returns the latter's parameters."""
-    made, config, leaves = _made(name)
-    peft.save(folder / "adapters", made.model.hugging_face, config, leaves, base=str(made.folder))
+def _write(name, folder, also=()):
+    """Adapters and what learnt beside them, and the model with them merged; returns the latter's parameters."""
+    made, config, leaves = _made(name, also)
     merged = adapters.merge(config, adapters.unflatten(jax.tree.map(jnp.asarray, leaves)))
+    flat = adapters.flatten(merged)
+    peft.save(folder / "adapters", made.model.hugging_face, config, leaves, base=str(made.folder), merged=flat)
     hugging_face.save(folder / "merged", made.model.hugging_face, merged)
     return merged
 
@@ -71,27 +73,40 @@ def test_an_adapter_is_the_difference_that_merging_makes(name, tmp_path):
         np.testing.assert_allclose(after[name].read() - tensor.read(), change, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", WITHOUT)
-def test_what_peft_has_no_layer_for_is_said(name):
-    made, _, leaves = _made(name)
-    path = {"gemma3": "projector/kernel", "siglip": "img/MAPHead_0/MultiHeadDotProductAttention_0/query/kernel"}[name]
-    more = {path + end: np.zeros((2, 2), np.float32) for end in (adapters.A, adapters.B)}
-    with pytest.raises(UserError, match=r"keeps .*_weight outside of a linear layer"):
-        peft.adapters(made.model.hugging_face, EVERYWHERE, leaves | more)
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks transformers for it
+@pytest.mark.parametrize("also", [(), BESIDE], ids=["alone", "beside"])
 @pytest.mark.parametrize("name", FAMILIES)
-def test_peft_gives_the_logits_of_the_merged_model(name, tmp_path):
+def test_peft_gives_the_logits_of_the_merged_model(name, also, tmp_path):
     theirs = pytest.importorskip("peft")
-    _write(name, tmp_path)
+    _write(name, tmp_path, also)
     made, _, _ = _made(name)
     base, merged = (their_model(name, folder) for folder in (made.folder, tmp_path / "merged"))
     plain, wanted = (their_logits(name, model, made.arrays) for model in (base, merged))
     adapted = their_logits(name, theirs.PeftModel.from_pretrained(base, tmp_path / "adapters"), made.arrays)
     np.testing.assert_allclose(adapted, wanted, rtol=0, atol=TOLERANCE)
     assert np.abs(wanted - plain).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "also", "what"),
+    [
+        ("paligemma", "llm/embedder/.*", r"model\.embed_tokens\.weight beside adapters only if it is tied to no other"),
+        ("siglip", "t", r"logit_scale beside adapters only if it lies in a module"),
+    ],
+)
+def test_what_peft_keeps_no_place_for_is_said(name, also, what):
+    made, config, leaves = _made(name)
+    with pytest.raises(UserError, match=rf"lora\.also: PEFT keeps .*{what}"):
+        peft.plan(made.model.hugging_face, dataclasses.replace(config, also=(also,)), leaves)
+
+
+def test_a_read_out_has_no_place_in_transformers():
+    model = golden("siglip", objective="linear").model
+    shapes = adapters.flatten(jax.eval_shape(model.init, jax.random.key(0)))
+    config = dataclasses.replace(EVERYWHERE, also=("readout/.*",))
+    with pytest.raises(UserError, match=r"readout\.weight beside adapters only if transformers has it"):
+        peft.plan(model.hugging_face, config, shapes)
 
 
 @pytest.mark.slow

@@ -196,22 +196,24 @@ def _write_orbax(arguments: argparse.Namespace, model: VisionLanguageModel) -> N
 
 
 def _write_peft(arguments: argparse.Namespace, model: VisionLanguageModel) -> None:
-    config = _adapted(arguments.source)
-    learnt = _as_numpy(adapters.flatten(result.saved(arguments.source, model)), arguments.dtype)
-    params = flatten_dict(_shapes(model), sep="/") | learnt
+    source, layout = arguments.source, model.hugging_face
+    config = _adapted(source)
+    learnt = adapters.flatten(result.saved(source, model))
+    params = flatten_dict(_shapes(model), sep="/") | _as_numpy(learnt, arguments.dtype)
+    keeps = peft.plan(layout, config.lora, params).kept
+    merged = flatten_dict(_read(arguments, model), sep="/") if keeps else None
     with atomic_folder(arguments.target) as folder:
-        peft.save(folder, model.hugging_face, config.lora, params, base=config.init_from)
+        peft.save(folder, layout, config.lora, params, base=config.init_from, merged=merged)
 
 
 def _adapted(source: pathlib.Path) -> TrainConfig:
-    """The config of a run that has learnt adapters and nothing else, from what PEFT could load them on."""
+    """The config of a run that has learnt adapters on something that PEFT could load them on."""
     config = run.read_config(source) if _is_run(source) else None
     if config is None or not config.lora.active:
         raise UserError(f"{source} is no run with adapters (lora.language.rank=8); use --to huggingface")
-    if config.lora.also or not config.init_from:
-        what = f"lora.also={config.lora.also}" if config.lora.also else "no init_from"
+    if not config.init_from:
         raise UserError(
-            f"{source} was trained with {what}, so its adapters alone aren't the model; use --to huggingface"
+            f"{source} was trained with no init_from, on weights that no file holds; use --to huggingface, which merges"
         )
     return config
 

@@ -126,7 +126,7 @@ def save(
 
         def read(name: str) -> np.ndarray:
             bar.advance()
-            return _join(by_name[name], leaves)
+            return join(by_name[name], leaves)
 
         safetensors.write(folder, tensors, read, shard_bytes=shard_bytes)
     dtype = {str(tensor.dtype) for tensor in tensors.values()}
@@ -253,8 +253,8 @@ def _describe(pieces: list[Piece], leaves: Mapping[str, Any]) -> jax.ShapeDtypeS
     return jax.ShapeDtypeStruct(pieces[0].their_shape, leaves[pieces[0].rule.path].dtype)
 
 
-def _join(pieces: list[Piece], leaves: Mapping[str, Any]) -> np.ndarray:
-    """Their tensor, from its parts in order."""
+def join(pieces: list[Piece], leaves: Mapping[str, Any]) -> np.ndarray:
+    """Returns their tensor, from all its parts."""
     pieces = sorted(pieces, key=lambda piece: piece.rule.part or (0, 1))
     parts = [piece.rule.to_theirs(np.asarray(leaves[piece.rule.path][piece.place])) for piece in pieces]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
