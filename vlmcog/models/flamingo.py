@@ -291,7 +291,10 @@ class FlamingoProcessor(Processor):
             raise UserError("a prompt needs an image; put one among its parts")
         ids = [self.tokenizer.bos]
         for part in parts:
-            ids += self.tokenizer.encode(part) if isinstance(part, str) else self._image
+            if isinstance(part, str):
+                ids += self.tokenizer.encode(part)
+            else:  # images next to each other share the mark between them
+                ids += self._image[ids[-1] == self.marks[0] :]
         n_images, given = len(pictures) * len(self._image), self.prefix_length - self.n_fixed
         if len(ids) > given + n_images:
             needed = len(ids) - n_images
