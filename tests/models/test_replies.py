@@ -26,7 +26,8 @@ def _images():
     return list(np.random.default_rng(1).integers(0, 256, (len(QUESTIONS), 16, 20, 3), dtype=np.uint8))
 
 
-@pytest.mark.parametrize("family", ["paligemma", pytest.param("flamingo", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["paligemma", "flamingo"])
 def test_replies_are_those_of_prompts_one_by_one(family, monkeypatch):
     model, params = _made(family)
     lengths = set()
