@@ -19,7 +19,7 @@ from vlmcog.datasets.read import TrialSource
 from vlmcog.datasets.shortcuts import Shortcut, shortcut_baselines
 from vlmcog.datasets.specs import DatasetSpec
 from vlmcog.errors import UserError
-from vlmcog.evaluation import examples, fitted_noise, ladder, manifest, metrics, observers, pseudo_r, tables
+from vlmcog.evaluation import examples, fitted_noise, ladder, manifest, metrics, mixed_fits, observers, tables
 from vlmcog.evaluation import people as people_lib
 from vlmcog.evaluation.alignment import alignment_metrics
 from vlmcog.evaluation.answers import answer
@@ -193,7 +193,7 @@ def _score(
     everyone = pd.concat([answers, others], ignore_index=True) if len(others) else answers
     scored = observers.chance(answers) + _score_each(everyone, people) + observers.fitted(noise)
     if people is not None:
-        scored += people_lib.people_metrics(answers, people)
+        scored += mixed_fits.slope(answers, people) + people_lib.people_metrics(answers, people)
         means = people_lib.item_table(people, answers.item, evaluated_on=rung.evaluated_on)
         tables.write(means, tables.people_path(run.workdir, rung))
         apart = examples.to_json(examples.differing(source, answers, people))
@@ -221,7 +221,7 @@ def _score_each(answers: pd.DataFrame, people: People | None) -> list[Metric]:
     for _, own in answers.groupby("model", sort=False):
         scored += metrics.model_metrics(own)
         if people is not None:
-            scored += alignment_metrics(own, people) + pseudo_r.signed_root_r2(own, people)
+            scored += alignment_metrics(own, people) + mixed_fits.signed_root_r2(own, people)
     return scored
 
 

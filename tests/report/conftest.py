@@ -86,7 +86,8 @@ def evaluated(tmp_path_factory):
             manifest.update(workdir, rung.evaluated_on, {"checkpoint_step": 1500})
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(evaluate_lib.read, "load", lambda spec, *_, **__: sources[spec])
-            patch.setattr(evaluate_lib.pseudo_r, "signed_root_r2", no_fit)
+            patch.setattr(evaluate_lib.mixed_fits, "signed_root_r2", no_fit)
+            patch.setattr(evaluate_lib.mixed_fits, "slope", lambda *_: [])
             evaluate_lib.evaluate(workdir, [rung.evaluated_on for rung in chosen], rescore=True)
         return workdir
 

@@ -40,6 +40,7 @@ METRICS = {
     "kl_people": "Kullback\N{EN DASH}Leibler divergence from people, nats",
     "mae_people": "mean absolute distance from people\N{RIGHT SINGLE QUOTATION MARK}s mean",
     "signed_root_r2": "signed root of Bayesian R\N{SUPERSCRIPT TWO} (mixed model)",
+    "mixed_slope": "slope of people\N{RIGHT SINGLE QUOTATION MARK}s answers on its own (mixed model, items included)",
     "fitted_noise": "noise of the simulator that fits people best, in sides",
     "majority_accuracy": "accuracy of the majority",
     "leave_one_out_pearson": "Pearson\N{RIGHT SINGLE QUOTATION MARK}s r, one person with the others",
@@ -56,6 +57,7 @@ ALIGNMENT = (
     "rmse_people",
     "mae_people",
     "signed_root_r2",
+    "mixed_slope",
 )
 CEILINGS = ("leave_one_out_pearson", "pearson_ceiling", "pearson_cap_of_yes_or_no", "accuracy", "majority_accuracy")
 

@@ -111,13 +111,14 @@ def crossed(
     *,
     family: Literal["logistic", "gaussian"],
     seed: int = 0,
-    samples: int = SAMPLES,
+    samples: int = 2 * SAMPLES,
     warm_up: int = WARM_UP,
 ) -> Fit:
     """Fits Human ~ 1 + Model + (1 + Model | person) + (1 | item) and returns the slope of Model with its interval.
 
     Items differ in more than the model knows, so they have an effect of their own; without one, each of the model's
-    answers would count as often as there are people. See `signed_root_r2` for the arguments.
+    answers would count as often as there are people. See `signed_root_r2` for the arguments; it takes more draws, for
+    the spread of people's slopes is seldom told well.
     """
     rows = _rows(human, model)
     cells = _prepared(rows, family, x="model", y="human")

@@ -29,6 +29,8 @@ Draws = dict[str, Float[np.ndarray, "chains draws ..."]]
 Sampler = Callable[[Array, dict[str, Array]], tuple[dict[str, Array], Array]]
 
 CHAINS = 4
+PINNED = 20
+"""Answers of yes or no a person and an item from which on they say more of an effect than its spread does."""
 POPULATION = ("intercept", "slope", "spread", "correlation", "sigma", "spread_of_items")
 
 
@@ -42,6 +44,7 @@ class Design:
       items: how many have an effect of their own; 0 where none has.
       trials: of a binomial outcome's row, 1 for a yes or no.
       slope_scale: the standard deviation of the slope's normal prior; infinite for a flat one.
+      pinned: whether people and items, both with effects, gave enough answers of yes or no to tell what these are.
     """
 
     family: Family
@@ -49,22 +52,24 @@ class Design:
     items: int = 0
     trials: int = 1
     slope_scale: float = math.inf
+    pinned: bool = False
 
 
 def design_of(cells: Cells, family: Family, *, by_item: bool, trials: int = 1) -> Design:
     """Returns the design for some cells."""
-    return Design(family, cells.people, cells.items if by_item else 0, trials)
+    pinned = bool(cells.n.sum() >= PINNED * max(cells.people, cells.items))
+    return (
+        Design(family, cells.people, cells.items, pinned=pinned) if by_item else Design(family, cells.people, 0, trials)
+    )
 
 
 def arrays_of(cells: Cells, design: Design) -> dict[str, Array]:
     """Returns the cells as the sampler of a design takes them."""
     if design.family == "gaussian":
         return mixed_ratings.sufficient(cells, by_item=design.items > 0)
-    index, number = ("person", "item"), ("x", "n", "y")
-    return {
-        **{name: jnp.asarray(getattr(cells, name), jnp.int32) for name in index},
-        **{name: jnp.asarray(getattr(cells, name), jnp.float32) for name in number},
-    }
+    numbers = _crossed(cells) if design.items else {"x": cells.x, "n": cells.n, "y": cells.y}
+    arrays = {name: jnp.asarray(values, jnp.float32) for name, values in numbers.items()}
+    return arrays if design.items else arrays | {"person": jnp.asarray(cells.person, jnp.int32)}
 
 
 def draw(cells: Cells, design: Design, *, seed: int, samples: int, warm_up: int) -> tuple[Draws, int]:
@@ -77,6 +82,14 @@ def draw(cells: Cells, design: Design, *, seed: int, samples: int, warm_up: int)
     with loose_types():
         draws, diverging = sampler(design, samples, warm_up)(jax.random.key(seed), arrays_of(cells, design))
     return {name: np.asarray(values) for name, values in draws.items()}, int(np.asarray(diverging).sum())
+
+
+def _crossed(cells: Cells) -> dict[str, np.ndarray]:
+    """The cells as matrices of people x items, which sum faster than they are gathered; the predictor is the items'."""
+    n, y = np.zeros((2, cells.people, cells.items))
+    np.add.at(n, (cells.person, cells.item), cells.n)
+    np.add.at(y, (cells.person, cells.item), cells.y)
+    return {"x": np.bincount(cells.item, weights=cells.n * cells.x) / n.sum(0), "n": n, "y": y}
 
 
 @contextlib.contextmanager
@@ -124,12 +137,14 @@ def _regression(design: Design, arrays: dict[str, Array]) -> None:
         numpyro.factor("likelihood", mixed_ratings.log_likelihood(population, arrays))
         return
     x, n, y = arrays["x"], arrays["n"], arrays["y"]
-    own_effects = _own_counts if design.family == "binomial" else _own
-    own = own_effects(design.people, intercept - slope * (x * n).sum() / n.sum(), slope, spread, correlation)
-    numpyro.deterministic("own", own)
-    eta = own[0, arrays["person"]] + own[1, arrays["person"]] * x
+    at_zero = intercept - slope * (x * n).sum() / n.sum()
     if of_items is not None:
-        eta = eta + of_items * _draw("z_items", dist.Normal(0.0, 1.0).expand([design.items]))[arrays["item"]]
+        eta = _crossed_eta(design, at_zero + slope * x, of_items, x, spread, correlation)
+    else:
+        own_effects = _own_counts if design.family == "binomial" else _own
+        own = own_effects(design.people, at_zero, slope, spread, correlation)
+        numpyro.deterministic("own", own)
+        eta = own[0, arrays["person"]] + own[1, arrays["person"]] * x
     numpyro.factor("likelihood", (y * eta - n * design.trials * jax.nn.softplus(eta)).sum())
 
 
@@ -143,6 +158,26 @@ def _own_ratings(key: Array, draws: dict[str, Array], arrays: dict[str, Array]) 
     keys = jax.random.split(key, draws["slope"].shape)
     names = ("intercept", "slope", "spread", "correlation", "sigma")
     return jax.vmap(jax.vmap(one))(keys, *(draws[name] for name in names))
+
+
+def _crossed_eta(
+    design: Design, mean: Float[Array, " items"], of_items: Array, x: Array, spread: Array, correlation: Array
+) -> Float[Array, "people items"]:
+    """Log-odds of a yes: an item's own, around what the model's answer says of it, and each person's deviation.
+
+    Effects that the answers pin down are drawn as they are, others by way of standardised deviations: so of 107 people
+    and 100 items the slope has twenty times the effective draws (Betancourt & Girolami, 2015).
+    """
+    if not design.pinned:
+        own = _own(design.people, jnp.zeros(()), jnp.zeros(()), spread, correlation)
+        levels = mean + of_items * _draw("z_items", dist.Normal(0.0, 1.0).expand([design.items]))
+    else:
+        levels = _draw("levels", dist.Normal(mean, of_items))
+        first = _draw("own_intercept", dist.Normal(0.0, spread[0]).expand([design.people]))
+        z = _draw("z", dist.Normal(0.0, 1.0).expand([design.people]))
+        of_slope = correlation * first / spread[0] + jnp.sqrt(1 - correlation**2) * z
+        own = jnp.stack([first, spread[1] * of_slope])
+    return levels + own[0, :, None] + own[1, :, None] * x
 
 
 def _own(people: int, intercept: Array, slope: Array, spread: Array, correlation: Array) -> Float[Array, "2 people"]:
