@@ -84,8 +84,11 @@ def test_inspect_prints_the_table(source, capsys):
 
 
 def test_what_cannot_be_converted_is_said(source, tmp_path):
+    with pytest.raises(UserError, match=r"no checkpoint at .*gone; name a folder"):
+        main(["convert", str(tmp_path / "gone"), str(tmp_path / "b"), "--to", "huggingface"])
     with pytest.raises(UserError, match="exists already"):
         main(["convert", str(source), str(tmp_path), "--to", "huggingface"])
+    (tmp_path / "a.npz").touch()
     with pytest.raises(UserError, match="give --family, --size and --image_size"):
         main(["convert", str(tmp_path / "a.npz"), str(tmp_path / "b"), "--to", "huggingface"])
     with pytest.raises(UserError, match=r"must end in \.npz"):
@@ -100,6 +103,7 @@ def test_a_family_that_big_vision_lacks_is_refused_before_anything_is_read(name,
     shutil.copy(GOLDEN / "tokenizer.model", tmp_path)
     with pytest.raises(UserError, match=r"weights\.npz: big_vision has no \w+, so no format for one"):
         main(["convert", str(tmp_path), str(tmp_path / "weights.npz"), "--to", "big_vision"])
+    (tmp_path / "a.npz").touch()
     of_npz = ["--to", "huggingface", "--family", "clip", "--size", "nano", "--image_size", "32"]
     with pytest.raises(UserError, match=r"a\.npz: big_vision has no clip"):
         main(["convert", str(tmp_path / "a.npz"), str(tmp_path / "b"), *of_npz])

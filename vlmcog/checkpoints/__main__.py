@@ -104,6 +104,8 @@ def _item_size(dtype: str) -> int:
 def _convert(arguments: argparse.Namespace) -> None:
     if arguments.target.exists():
         raise UserError(f"{arguments.target} exists already; name another DST, or remove it first")
+    if not arguments.source.exists():
+        raise UserError(f"no checkpoint at {arguments.source}; name a folder, an .npz or the --workdir of a run")
     config = _config(arguments)
     if arguments.to == "orbax" and not _has_tokenizer(arguments, config):
         raise UserError(

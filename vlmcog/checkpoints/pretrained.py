@@ -64,6 +64,25 @@ def load(
     return hugging_face.load(path, model.hugging_face, abstract_params, description=description)
 
 
+def check_tokenizer(path: str | os.PathLike[str], model: VisionLanguageModel) -> None:
+    """Refuses to read a checkpoint's words with the small tokenizer that ships, unless it is the checkpoint's.
+
+    Args:
+      path: as of `load`.
+      model: that is to read questions; one whose embedding has a row for each piece of its tokenizer fits no other.
+
+    Raises:
+      UserError: it would, in silence: any ids that are low enough have an embedding.
+    """
+    if model.config.vocabulary or not getattr(model.config.networks, "vocabulary_size", 0):
+        return
+    folder = pathlib.Path(path) if pathlib.Path(path).is_dir() else pathlib.Path(path).parent
+    found = [folder / name for name in TOKENIZERS if (folder / name).is_file()]
+    if not any(file.read_bytes() == model.processor.tokenizer.path.read_bytes() for file in found):
+        name = found[0] if found else f"its {' or '.join(TOKENIZERS)}"
+        raise UserError(f"{path} was trained with a tokenizer of its own: set model.vocabulary to {name}")
+
+
 def save_tokenizer(folder: str | os.PathLike[str], model: VisionLanguageModel) -> None:
     """Copies a model's tokenizer into a checkpoint's folder, by the name that `config_of` finds it by.
 

@@ -64,6 +64,8 @@ def load_base(model: VisionLanguageModel, path: str, config: MeshConfig, mesh: M
     """
     where = sharding.shard_parameters(config, mesh, jax.eval_shape(model.init, jax.random.key(0)))
     is_run = (pathlib.Path(path) / CHECKPOINTS).is_dir()
+    if not is_run:
+        pretrained.check_tokenizer(path, model)
     params = restore(pathlib.Path(path), model) if is_run else pretrained.load(path, model, where)
     return jax.device_put(params, jax.tree.map(lambda leaf: leaf.sharding, where))
 
