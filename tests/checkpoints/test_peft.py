@@ -30,7 +30,7 @@ def _made(name, also=()):
     """The golden, the settings of its adapters, and its parameters with adapters that do something, by name.
 
     `a` is about as large as where it starts, and `b` large enough to change the logits. Larger ones would sharpen
-    attention until rounding shows: in float64 PEFT's merged and unmerged forms agree, in float32 each is as far from it.
+    attention until rounding shows: in float64 PEFT's merged and unmerged forms agree, in float32 each is as far off.
     """
     made, config = golden(FAMILIES[name], name=name), dataclasses.replace(EVERYWHERE, also=also)
     shapes = jax.eval_shape(functools.partial(adapters.start, config), made.params, jax.random.key(0))

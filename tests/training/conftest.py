@@ -32,6 +32,7 @@ class BrightModel:
     """Two dense layers on the pixels."""
 
     name = "bright"
+    config = ModelConfig()
     processor = BrightProcessor()
     traced: list = dataclasses.field(default_factory=list)  # grows whenever the loss is traced
     dropout: float = 0.0
