@@ -20,10 +20,13 @@ def main() -> None:
     p_yes = rng.random(ITEMS)
     people = (rng.random((PEOPLE, ITEMS)) < p_yes).astype(float)
     truth, means = (p_yes > 0.5).astype(float), people.mean(0)
-    print(f"{'on ' + str(PEOPLE) + ' people x ' + str(ITEMS) + ' items':44}seconds")
+    print(f"{'on ' + str(PEOPLE) + ' people x ' + str(ITEMS) + ' items':48}seconds")
     for name in ("first fit, compiled", "second fit", "third fit"):
         model = (rng.random(ITEMS) < p_yes).astype(float)
         _time(f"signed root of R2: {name}", lambda model=model: mixed.signed_root_r2(people, model, family="logistic"))
+        _time(
+            f"slope of the crossed model: {name}", lambda model=model: mixed.crossed(people, model, family="logistic")
+        )
     _time("Pearson's r, over items", lambda: bootstrap(agreement.pearson, p_yes, means, resamples=RESAMPLES))
     for name, interval in (
         ("accuracy", lambda: ceilings.individual_accuracy_interval(people, truth, resamples=RESAMPLES)),
@@ -36,8 +39,10 @@ def main() -> None:
 
 def _time(name: str, work: Callable[[], object]) -> None:
     start = time.perf_counter()
-    work()
-    print(f"{name:44}{time.perf_counter() - start:7.1f}", flush=True)
+    result = work()
+    seconds = time.perf_counter() - start
+    failed = f"  failed: {result.failed}" if isinstance(result, mixed.Fit) and result.failed else ""
+    print(f"{name:48}{seconds:7.1f}{failed}", flush=True)
 
 
 if __name__ == "__main__":

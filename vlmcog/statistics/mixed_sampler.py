@@ -29,6 +29,8 @@ Draws = dict[str, Float[np.ndarray, "chains draws ..."]]
 Sampler = Callable[[Array, dict[str, Array]], tuple[dict[str, Array], Array]]
 
 CHAINS = 4
+DEPTHS: Any = (6, 10)
+"""Of trees: shallow in the warm-up, whose first steps are tiny whatever comes. (NumPyro's annotation lacks the pair.)"""
 PINNED = 20
 """Answers of yes or no a person and an item from which on they say more of an effect than its spread does."""
 POPULATION = ("intercept", "slope", "spread", "correlation", "sigma", "spread_of_items")
@@ -107,7 +109,7 @@ def sampler(design: Design, samples: int, warm_up: int) -> Sampler:
     @jax.jit
     def sample(key: Array, arrays: dict[str, Array]) -> tuple[dict[str, Array], Array]:
         mcmc = MCMC(
-            NUTS(functools.partial(_regression, design), target_accept_prob=0.9),
+            NUTS(functools.partial(_regression, design), target_accept_prob=0.9, max_tree_depth=DEPTHS),
             num_warmup=warm_up,
             num_samples=samples,
             num_chains=CHAINS,
