@@ -30,7 +30,7 @@ Sampler = Callable[[Array, dict[str, Array]], tuple[dict[str, Array], Array]]
 
 CHAINS = 4
 DEPTHS: Any = (6, 10)
-"""Of trees: shallow in the warm-up, whose first steps are tiny whatever comes. (NumPyro's annotation lacks the pair.)"""
+"""Of trees: shallow in the warm-up, whose first steps are tiny whatever comes. (NumPyro takes a pair, unannotated.)"""
 PINNED = 20
 """Answers of yes or no a person and an item from which on they say more of an effect than its spread does."""
 POPULATION = ("intercept", "slope", "spread", "correlation", "sigma", "spread_of_items")
