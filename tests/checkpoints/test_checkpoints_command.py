@@ -2,6 +2,7 @@ import pathlib
 import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -27,6 +28,38 @@ def test_huggingface_to_orbax_and_back_is_byte_equal(source, tmp_path):
     assert len(before) == len(after)
     before = {name.replace("vision_tower.", "vision_tower.vision_model."): tensor for name, tensor in before.items()}
     assert all(tensor.read().tobytes() == after[name].read().tobytes() for name, tensor in before.items())
+
+
+@pytest.mark.parametrize(("dtype", "kept"), [("bfloat16", "bfloat16"), ("float16", "float32")])
+def test_a_checkpoint_keeps_its_dtype(dtype, kept, source, tmp_path):
+    shutil.copytree(source, tmp_path / "public")
+    tensors = {name: tensor.read().astype(jnp.dtype(dtype)) for name, tensor in safetensors.find(source).items()}
+    safetensors.write(tmp_path / "public", tensors, tensors.__getitem__)
+    main(["convert", str(tmp_path / "public"), str(tmp_path / "out"), "--to", "huggingface"])
+    main(["convert", str(tmp_path / "public"), str(tmp_path / "out.npz"), "--to", "big_vision"])
+    after = safetensors.find(tmp_path / "out")
+    for name, tensor in tensors.items():
+        read = after[name.replace("vision_tower.", "vision_tower.vision_model.")].read()
+        assert read.dtype == jnp.dtype(kept)
+        assert read.tobytes() == tensor.astype(read.dtype).tobytes()
+    with np.load(tmp_path / "out.npz") as arrays:
+        assert {array.dtype for array in arrays.values()} == {np.dtype("V2" if kept == "bfloat16" else kept)}
+
+
+def test_inspect_tells_an_npz(source, tmp_path, capsys):
+    main(["convert", str(source), str(tmp_path / "a.npz"), "--to", "big_vision", "--dtype", "bfloat16"])
+    capsys.readouterr()
+    main(["inspect", str(tmp_path / "a.npz")])
+    lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    assert ["params/llm/layers/attn/kv_einsum/w", "bfloat16", "[2, 2, 1, 40, 16]"] in lines
+    assert " ".join(lines[-1]) == "32 tensors, 68,496 parameters, 136,992 bytes"
+    for contents in (b"", (tmp_path / "a.npz").read_bytes()[:5000]):
+        (tmp_path / "cut.npz").write_bytes(contents)
+        with pytest.raises(UserError, match=r"cannot read .*cut\.npz: not a whole \.npz"):
+            main(["inspect", str(tmp_path / "cut.npz")])
+    np.savez(tmp_path / "objects.npz", a=np.array([{}]))
+    with pytest.raises(UserError, match=r"objects\.npz: .*a\.npy holds objects"):
+        main(["inspect", str(tmp_path / "objects.npz")])
 
 
 def test_a_checkpoint_keeps_its_tokenizer(source, tmp_path):
@@ -88,7 +121,7 @@ def test_what_cannot_be_converted_is_said(source, tmp_path):
         main(["convert", str(tmp_path / "gone"), str(tmp_path / "b"), "--to", "huggingface"])
     with pytest.raises(UserError, match="exists already"):
         main(["convert", str(source), str(tmp_path), "--to", "huggingface"])
-    (tmp_path / "a.npz").touch()
+    big_vision.save(tmp_path / "a.npz", {"a": np.zeros(2)})
     with pytest.raises(UserError, match="give --family, --size and --image_size"):
         main(["convert", str(tmp_path / "a.npz"), str(tmp_path / "b"), "--to", "huggingface"])
     with pytest.raises(UserError, match=r"must end in \.npz"):
@@ -99,11 +132,12 @@ def test_what_cannot_be_converted_is_said(source, tmp_path):
 
 @pytest.mark.parametrize("name", ["clip", "gemma3", "idefics", "qwen2"])
 def test_a_family_that_big_vision_lacks_is_refused_before_anything_is_read(name, tmp_path):
-    shutil.copy(GOLDEN.parent / name / "config.json", tmp_path)
+    for file in ("config.json", "model.safetensors"):
+        shutil.copy(GOLDEN.parent / name / file, tmp_path)
     shutil.copy(GOLDEN / "tokenizer.model", tmp_path)
     with pytest.raises(UserError, match=r"weights\.npz: big_vision has no \w+, so no format for one"):
         main(["convert", str(tmp_path), str(tmp_path / "weights.npz"), "--to", "big_vision"])
-    (tmp_path / "a.npz").touch()
+    big_vision.save(tmp_path / "a.npz", {"a": np.zeros(2)})
     of_npz = ["--to", "huggingface", "--family", "clip", "--size", "nano", "--image_size", "32"]
     with pytest.raises(UserError, match=r"a\.npz: big_vision has no clip"):
         main(["convert", str(tmp_path / "a.npz"), str(tmp_path / "b"), *of_npz])

@@ -123,7 +123,8 @@ def test_merged_weights_do_what_adapters_do_on_the_real_architecture(real, kind)
 
 def test_before_the_first_step_the_adapted_model_is_the_base_model(trained):
     built, start, _, _ = trained
-    assert _loss(built.attach(start)) == _loss(BASE)
+    # Two programs, whose sums XLA may order differently: on one kind of CPU they are 1e-7 apart, on others equal.
+    assert _loss(built.attach(start)) == pytest.approx(_loss(BASE), rel=3e-7)
     jax.tree.map(np.testing.assert_array_equal, adapters.merge(built.lora, start), BASE)
 
 

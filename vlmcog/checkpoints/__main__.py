@@ -3,7 +3,6 @@
 import argparse
 import math
 import pathlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--size", help="of an .npz, such as 3b")
     convert.add_argument("--image_size", type=int, help="of an .npz, in pixels")
     convert.add_argument("--vocabulary", help="file of the tokenizer, where SRC has none")
-    convert.add_argument("--dtype", choices=DTYPES, default="float32", help="of DST's parameters (default: float32)")
+    convert.add_argument(
+        "--dtype", choices=DTYPES, help="of DST's parameters (default: SRC's, or float32 where it has others)"
+    )
     convert.set_defaults(act=_convert)
     return parser
 
@@ -78,7 +79,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
 
 
 def _describe(path: pathlib.Path) -> list[tuple[str, str, tuple[int, ...]]]:
-    """Name, dtype and shape of every parameter; reads none of them but an npz's."""
+    """Name, dtype and shape of every parameter; reads none of them."""
     if path.suffix == ".npz":
         return _describe_npz(path)
     if (path / run.CHECKPOINTS).is_dir():
@@ -89,12 +90,16 @@ def _describe(path: pathlib.Path) -> list[tuple[str, str, tuple[int, ...]]]:
 
 
 def _describe_npz(path: pathlib.Path) -> list[tuple[str, str, tuple[int, ...]]]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            read = [(name, arrays[name]) for name in arrays.files]
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"cannot read {path}: not a whole .npz of arrays ({error}); fetch it again") from error
-    return [(name, "bfloat16" if array.dtype.kind == "V" else str(array.dtype), array.shape) for name, array in read]
+    rows = big_vision.describe(path)
+    return [(name, "bfloat16" if dtype.kind == "V" else str(dtype), shape) for name, (dtype, shape) in rows.items()]
+
+
+def _dtype_of(source: pathlib.Path) -> str:
+    """That of a run's or a file's parameters, if they have but one; float32 for those that no model is made of."""
+    if _is_run(source):
+        return run.read_config(source).model.parameter_dtype
+    found = {dtype for _, dtype, _ in _describe(source)}
+    return found.pop() if len(found) == 1 and found <= set(DTYPES) else "float32"
 
 
 def _item_size(dtype: str) -> int:
@@ -106,6 +111,7 @@ def _convert(arguments: argparse.Namespace) -> None:
         raise UserError(f"{arguments.target} exists already; name another DST, or remove it first")
     if not arguments.source.exists():
         raise UserError(f"no checkpoint at {arguments.source}; name a folder, an .npz or the --workdir of a run")
+    arguments.dtype = arguments.dtype or _dtype_of(arguments.source)
     config = _config(arguments)
     if arguments.to == "orbax" and not _has_tokenizer(arguments, config):
         raise UserError(

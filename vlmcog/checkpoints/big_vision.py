@@ -52,6 +52,30 @@ def load(path: str | os.PathLike[str], abstract_params: Mapping[str, Any], *, de
     return unflatten_dict(read, sep="/")
 
 
+def describe(path: str | os.PathLike[str]) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+    """Returns dtype and shape of each array in a file, by name, without reading them; bfloat16 is V2.
+
+    Raises:
+      UserError: the file is missing or damaged, or holds what isn't an array of numbers.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy"): _header(archive, name) for name in archive.namelist()}
+    except FileNotFoundError as error:
+        raise UserError(f"no checkpoint at {path}; name an existing .npz in big_vision's format") from error
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"cannot read {path}: not a whole .npz of arrays ({error}); fetch or save it again") from error
+
+
+def _header(archive: zipfile.ZipFile, name: str) -> tuple[np.dtype, tuple[int, ...]]:
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    with archive.open(name) as member:
+        shape, _, dtype = readers[np.lib.format.read_magic(member)](member)
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds objects")
+    return dtype, shape
+
+
 def save(path: str | os.PathLike[str], params: Mapping[str, Any], *, description: str = "") -> None:
     """Writes parameters, one at a time, so that `load` and big_vision read them; the file is whole or absent."""
     leaves = flatten_dict(params, sep="/")
