@@ -1,9 +1,9 @@
-"""Times scoring of options that share an image and a question, against scoring each by itself; prints one table.
+"""Times scoring of options that share an image and a question, against scoring each by itself; prints a table a size.
 
-    python scripts/benchmark_scoring.py [--options 8] [--repeats 7]
+    python scripts/benchmark_scoring.py [--options 8] [--repeats 7] [--sizes tiny small]
 
-The model is a small PaliGemma with 256 image tokens and random weights. Where torch and transformers are installed, the
-same weights are scored by transformers too, option by option, on as many threads.
+The models are PaliGemmas with 256 image tokens and random weights. Where torch and transformers are installed, the same
+weights are scored by transformers too, option by option, on as many threads.
 """
 
 import argparse
@@ -25,11 +25,18 @@ from vlmcog.models.config import ModelConfig, VisionConfig
 from vlmcog.models.gemma import GemmaConfig
 from vlmcog.models.paligemma import PaliGemmaNetworks
 
-NETWORKS = PaliGemmaNetworks(
-    VisionConfig(width=192, depth=4, mlp_dim=768, num_heads=4, patch_size=14),
-    GemmaConfig(width=256, depth=6, mlp_dim=1024, num_heads=4, num_kv_heads=1, head_dim=64),
-    vocabulary_size=8192,
-)
+SIZES = {
+    "tiny": PaliGemmaNetworks(
+        VisionConfig(width=192, depth=4, mlp_dim=768, num_heads=4, patch_size=14),
+        GemmaConfig(width=256, depth=6, mlp_dim=1024, num_heads=4, num_kv_heads=1, head_dim=64),
+        vocabulary_size=8192,
+    ),
+    "small": PaliGemmaNetworks(
+        VisionConfig(width=384, depth=12, mlp_dim=1536, num_heads=6, patch_size=14),
+        GemmaConfig(width=512, depth=12, mlp_dim=2048, num_heads=8, num_kv_heads=1, head_dim=64),
+        vocabulary_size=8192,
+    ),
+}
 SIDE = 224  # 256 image tokens
 QUESTION = "Will this block tower fall?"
 
@@ -38,20 +45,23 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--options", type=int, default=8, help="default: %(default)s")
     parser.add_argument("--repeats", type=int, default=7, help="default: %(default)s")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES), help="default: all")
     args = parser.parse_args(argv)
-    config = ModelConfig(size="nano", image_size=SIDE)
-    model = registry.family("paligemma").build(config, NETWORKS)
-    params = jax.jit(model.init)(jax.random.key(0))
+    for size in args.sizes:
+        model = registry.family("paligemma").build(ModelConfig(size="nano", image_size=SIDE), SIZES[size])
+        params = jax.jit(model.init)(jax.random.key(0))
+        print(f"{size}: {sum(leaf.size for leaf in jax.tree.leaves(params)):,} parameters")
+        _print_table(_ways(model, params, [str(number) for number in range(args.options)]), args.repeats)
+
+
+def _ways(model: Any, params: Any, options: list[str]) -> dict[str, Callable[[], np.ndarray]]:
     image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    options = [str(number) for number in range(args.options)]
     ways = {
         "one prefix, options side by side": _shared(model, params, image, options),
         "a full forward pass an option": _full(model, params, image, options),
     }
     reference = _reference(model, params, image, options)
-    if reference is not None:
-        ways["transformers, an option at a time"] = reference
-    _print_table(ways, args.repeats)
+    return ways if reference is None else ways | {"transformers, an option at a time": reference}
 
 
 def _shared(model: Any, params: Any, image: np.ndarray, options: list[str]) -> Callable[[], np.ndarray]:
@@ -93,9 +103,9 @@ def _reference(model: Any, params: Any, image: np.ndarray, options: list[str]) -
 
 
 def _their_inputs(torch: Any, model: Any, image: np.ndarray, option: str) -> tuple[dict[str, Any], int]:
-    processor = model.processor
+    processor, config = model.processor, model.hugging_face.config
     prefix, suffix = processor.prefix(QUESTION), processor.suffix(option)
-    marks = [model.hugging_face.config["image_token_index"]] * (SIDE // NETWORKS.vision.patch_size) ** 2
+    marks = [config["image_token_index"]] * config["text_config"]["num_image_tokens"]
     ids = torch.tensor([[*marks, *prefix, *suffix]])
     types = torch.tensor([[0] * (len(marks) + len(prefix)) + [1] * len(suffix)])
     pixels = torch.tensor(processor.image(image)).permute(2, 0, 1)[None]
@@ -119,10 +129,12 @@ def _print_table(ways: dict[str, Callable[[], np.ndarray]], repeats: int) -> Non
             times[name].append(time.perf_counter() - start)
     first = next(iter(ways))
     best = {name: statistics.median(each) for name, each in times.items()}
-    print(f"{'way':36} {'ms':>8} {'shared / this':>14} {'max |difference of P|':>22}")
+    print(f"{'way':36} {'ms':>8} {'shared / this':>14} {'largest P':>10} {'max |difference of P|':>22}")
     for name in ways:
-        apart = np.abs(_softmax(scores[name]) - _softmax(scores[first])).max()
-        print(f"{name:36} {1e3 * best[name]:8.1f} {best[first] / best[name]:14.3f} {apart:22.1e}")
+        chances = _softmax(scores[name])
+        apart = np.abs(chances - _softmax(scores[first])).max()
+        ratio = best[first] / best[name]
+        print(f"{name:36} {1e3 * best[name]:8.1f} {ratio:14.3f} {chances.max():10.4f} {apart:22.1e}")
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:

@@ -51,12 +51,13 @@ def make(family: str, folder: pathlib.Path) -> Arrays:
 
 def randomise(model: torch.nn.Module) -> None:
     """Weights as large as keeps activations of order one; embeddings so small that the first norm feels its epsilon."""
+    from_one = {f"{name}.weight" for name, module in model.named_modules() if _multiplies_by_one_more(module)}
     for name, parameter in sorted(model.named_parameters()):
         noise = torch.randn(parameter.shape)
         if name == "logit_scale":
             noise = torch.full(parameter.shape, 4.0)
         elif any(part in name for part in ("norm", "layrnorm")):
-            noise = 0.3 * noise if "bias" in name else 1 + 0.3 * noise
+            noise = 0.3 * noise if "bias" in name or name in from_one else 1 + 0.3 * noise
         elif "alpha" in name:
             noise = 2 * noise
         elif any(part in name for part in ("embed", "probe", "latents")) and "norm" not in name:
@@ -64,6 +65,12 @@ def randomise(model: torch.nn.Module) -> None:
         elif parameter.ndim >= 2:
             noise = noise * parameter[0].numel() ** -0.5 * (0.5 if name == "lm_head.weight" else 1.3)
         parameter.data.copy_(noise * 0.5 if parameter.ndim < 2 and "norm" not in name else noise)
+
+
+def _multiplies_by_one_more(module: torch.nn.Module) -> bool:
+    """Whether it is one of Gemma's norms, whose factor is one more than its weight."""
+    kind = type(module).__name__
+    return kind.startswith("Gemma") and kind.endswith("RMSNorm")
 
 
 def siglip() -> tuple[torch.nn.Module, Callable[..., Arrays]]:

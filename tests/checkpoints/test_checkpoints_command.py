@@ -71,6 +71,18 @@ def test_a_checkpoint_keeps_its_tokenizer(source, tmp_path):
         assert pretrained.config_of(tmp_path / str(number)).vocabulary == str(kept)
 
 
+def test_what_transformers_reads_beside_a_tokenizer_goes_with_it(tmp_path):
+    source = shutil.copytree(GOLDEN, tmp_path / "public")
+    beside = ["preprocessor_config.json", "special_tokens_map.json"]
+    for name in (*beside, "notes.txt"):
+        (source / name).write_text(name)
+    main(["convert", str(source), str(tmp_path / "run"), "--to", "orbax"])
+    main(["convert", str(tmp_path / "run"), str(tmp_path / "out"), "--to", "huggingface"])
+    own = ["config.json", "model.safetensors", "tokenizer.model"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == sorted(own + beside)
+    assert all((tmp_path / "out" / name).read_text() == name for name in beside)
+
+
 def test_a_run_needs_a_tokenizer(tmp_path):
     shutil.copytree(GOLDEN.parent / "gemma3", tmp_path / "public")
     convert = ["convert", str(tmp_path / "public")]

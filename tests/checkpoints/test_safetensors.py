@@ -1,4 +1,5 @@
 import json
+import resource
 
 import ml_dtypes
 import numpy as np
@@ -80,7 +81,7 @@ def _edit(path, change):
     ("change", "message"),
     [
         (lambda h: h["a"].update(shape=[2, 4]), r"a is F32\[2, 4\] at bytes 0 to 24"),
-        (lambda h: h["a"].update(dtype="F4"), r"a has dtype F4, which vlmcog doesn't read"),
+        (lambda h: h["a"].update(dtype="F4"), r"a has dtype F4, but vlmcog reads F64, .*; fetch"),
         (lambda h: h["a"].update(data_offsets=[-4, 20]), r"at bytes -4 to 20"),
         (lambda h: h["a"].update(data_offsets=[24, 48]), r"starts at byte"),
         (lambda h: h.update(a=3), r"a is described by 3"),
@@ -120,7 +121,7 @@ def test_an_index_that_places_a_tensor_elsewhere_is_refused(sharded):
 
 def test_an_index_that_leaves_a_tensor_out_is_refused(sharded):
     _edit_index(sharded, lambda files: files.pop("b"))
-    with pytest.raises(UserError, match=r"holds b, which .*index.json doesn't place there"):
+    with pytest.raises(UserError, match=r"holds b, which .*index.json doesn't place there; fetch both"):
         safetensors.find(sharded)
 
 
@@ -150,3 +151,14 @@ def test_nothing_there_is_said(tmp_path):
         safetensors.find(tmp_path)
     with pytest.raises(UserError, match="no checkpoint at"):
         safetensors.find(tmp_path / "gone.safetensors")
+
+
+def test_a_file_that_cannot_be_written_is_said_and_none_is_left(tmp_path):
+    tensors, limits = {"a": np.zeros(100_000, np.float32)}, resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot write .*model\.safetensors: File too large; free the disk"):
+            safetensors.write(tmp_path, tensors, tensors.__getitem__)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())

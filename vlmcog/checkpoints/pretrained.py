@@ -14,6 +14,19 @@ from vlmcog.models.boundary import Params, VisionLanguageModel
 from vlmcog.models.config import CUSTOM, ModelConfig
 
 TOKENIZERS = ("tokenizer.model", "tokenizer.json", "spiece.model")
+# What the processors of transformers read beside a tokenizer, and nothing here does.
+_OF_PROCESSORS = (
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+    "merges.txt",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+    "vocab.json",
+)
 
 
 def config_of(folder: str | os.PathLike[str], **values: Any) -> ModelConfig:
@@ -86,14 +99,20 @@ def check_tokenizer(path: str | os.PathLike[str], model: VisionLanguageModel) ->
 def save_tokenizer(folder: str | os.PathLike[str], model: VisionLanguageModel) -> None:
     """Copies a model's tokenizer into a checkpoint's folder, by the name that `config_of` finds it by.
 
+    The files that transformers makes its processor of go with it, where they lie beside it.
+
     Raises:
       UserError: the folder can't be written.
     """
     path = model.processor.tokenizer.path
     other = "tokenizer.json" if path.suffix == ".json" else "tokenizer.model"
-    name = path.name if path.name in TOKENIZERS else other
-    with atomic_path(pathlib.Path(folder) / name) as temporary:
-        shutil.copyfile(path, temporary)
+    files = {path.name if path.name in TOKENIZERS else other: path}
+    if path.name in TOKENIZERS:
+        files |= {name: path.with_name(name) for name in (*TOKENIZERS, *_OF_PROCESSORS)}
+    for name, file in files.items():
+        if file.is_file():
+            with atomic_path(pathlib.Path(folder) / name) as temporary:
+                shutil.copyfile(file, temporary)
 
 
 def _family(folder: pathlib.Path, kind: Any) -> str:

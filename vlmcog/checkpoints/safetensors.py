@@ -136,7 +136,7 @@ def write_file(path: pathlib.Path, tensors: Mapping[str, Any], read: Callable[[s
         for name, tensor in tensors.items():
             array = np.asarray(read(name), order="C")  # ascontiguousarray would give a scalar an axis
             assert (array.shape, array.dtype) == (tuple(tensor.shape), np.dtype(tensor.dtype)), name
-            array.reshape(-1).view(np.uint8).tofile(file)
+            file.write(array.reshape(-1).view(np.uint8).data)  # whose errors, unlike those of tofile, say why
 
 
 def _find_in_folder(folder: pathlib.Path) -> dict[str, Tensor]:
@@ -159,7 +159,9 @@ def _find_sharded(index: pathlib.Path) -> dict[str, Tensor]:
     for file, tensors in shards.items():
         for name in tensors:
             if files.get(name) != file:
-                raise UserError(f"{index.parent / file} holds {name}, which {index.name} doesn't place there")
+                raise UserError(
+                    f"{index.parent / file} holds {name}, which {index.name} doesn't place there; fetch both again"
+                )
     return {name: shards[file][name] for name, file in files.items()}
 
 
@@ -215,7 +217,9 @@ def _parse(path: pathlib.Path, name: str, entry: Any, start: int) -> Tensor:
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"{name} is described by {entry!r}") from error
     if code not in _DTYPES:
-        raise UserError(f"{path}: {name} has dtype {code}, which vlmcog doesn't read; it reads {', '.join(_DTYPES)}")
+        raise UserError(
+            f"{path}: {name} has dtype {code}, but vlmcog reads {', '.join(_DTYPES)}; fetch the unquantised checkpoint"
+        )
     if whole:
         tensor = Tensor(name, path, _DTYPES[code], shape, start + first)
         if tensor.n_bytes == last - first:
