@@ -33,6 +33,11 @@ def test_decode_stops_at_eos_and_leaves_markers_out(tokenizer):
     assert tokenizer.decode([BOS, *tokenizer.encode("yes"), EOS, *tokenizer.encode("no"), PAD]) == "yes"
 
 
+def test_decode_leaves_out_what_only_the_model_knows(tokenizer):
+    """A Flamingo's embedding has two rows after the tokenizer's, Gemma 3's one, and padded ones more."""
+    assert tokenizer.decode([tokenizer.vocab_size, *tokenizer.encode("yes"), tokenizer.vocab_size + 7]) == "yes"
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"gone\.model: No such file"):
         SentencePieceTokenizer(str(tmp_path / "gone.model"))

@@ -83,8 +83,8 @@ class SentencePieceTokenizer:
         return self._pieces.encode(text)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of `ids` up to the first eos; other markers are left out."""
-        return self._pieces.decode(_before_eos(self, ids))
+        """The text of `ids` up to the first eos; other markers, and ids that only the model knows, are left out."""
+        return self._pieces.decode([token for token in _before_eos(self, ids) if token < self.vocab_size])
 
     def _marker(self, text: str, own: int) -> int:
         found = self._pieces.piece_to_id(text)  # of what isn't there, that of unk
