@@ -30,11 +30,29 @@ def test_huggingface_to_orbax_and_back_is_byte_equal(source, tmp_path):
     assert all(tensor.read().tobytes() == after[name].read().tobytes() for name, tensor in before.items())
 
 
+def _rounded(source, dtype, folder):
+    """The checkpoint in another dtype, in `folder`; returns its tensors."""
+    shutil.copytree(source, folder)
+    tensors = {name: tensor.read().astype(jnp.dtype(dtype)) for name, tensor in safetensors.find(source).items()}
+    safetensors.write(folder, tensors, tensors.__getitem__)
+    return tensors
+
+
+def test_a_run_of_a_bfloat16_checkpoint_can_be_read(source, tmp_path):
+    tensors = _rounded(source, "bfloat16", tmp_path / "public")
+    main(["convert", str(tmp_path / "public"), str(tmp_path / "run"), "--to", "orbax"])
+    main(["convert", str(tmp_path / "run"), str(tmp_path / "out"), "--to", "huggingface", "--dtype", "bfloat16"])
+    after = safetensors.find(tmp_path / "out")
+    for name, tensor in tensors.items():
+        read = after[name.replace("vision_tower.", "vision_tower.vision_model.")].read()
+        assert (read.dtype, read.tobytes()) == (tensor.dtype, tensor.tobytes())
+    with pytest.raises(UserError, match=r"--to orbax makes a run, .* leave --dtype out"):
+        main(["convert", str(source), str(tmp_path / "low"), "--to", "orbax", "--dtype", "bfloat16"])
+
+
 @pytest.mark.parametrize(("dtype", "kept"), [("bfloat16", "bfloat16"), ("float16", "float32")])
 def test_a_checkpoint_keeps_its_dtype(dtype, kept, source, tmp_path):
-    shutil.copytree(source, tmp_path / "public")
-    tensors = {name: tensor.read().astype(jnp.dtype(dtype)) for name, tensor in safetensors.find(source).items()}
-    safetensors.write(tmp_path / "public", tensors, tensors.__getitem__)
+    tensors = _rounded(source, dtype, tmp_path / "public")
     main(["convert", str(tmp_path / "public"), str(tmp_path / "out"), "--to", "huggingface"])
     main(["convert", str(tmp_path / "public"), str(tmp_path / "out.npz"), "--to", "big_vision"])
     after = safetensors.find(tmp_path / "out")
