@@ -192,13 +192,14 @@ def small_disk(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # orbax leaves a writer behind
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_full_disk_is_said_in_one_line_and_earlier_checkpoints_are_whole(small_disk):
+def test_a_full_disk_is_said_in_one_line_and_earlier_checkpoints_are_whole(small_disk, caplog):
     tree = {"w": jax.random.normal(jax.random.key(0), (300_000,))}  # 1.2 MB that don't compress
     full = pytest.raises(UserError, match=r"the disk is full; the checkpoints before it are whole")
     with full as caught, Checkpoints(small_disk / "checkpoints", keep=10) as checkpoints:
         for step in range(1, 5):
             checkpoints.save(step, tree, {"next_index": step})
     assert "\n" not in str(caught.value)
+    assert not [record for record in caplog.records if record.exc_info]
     where = SingleDeviceSharding(jax.devices()[0])
     abstract = {"w": jax.ShapeDtypeStruct((300_000,), jnp.float32, sharding=where)}
     with Checkpoints(small_disk / "checkpoints") as checkpoints:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import pathlib
 import signal
 import threading
@@ -43,6 +44,7 @@ class Checkpoints:
         writes = keep is not None
         if writes:
             _make(directory)
+            logging.getLogger("absl").addFilter(_is_news)
         policies: list[preservation.PreservationPolicy] = [preservation.LatestN(keep)]
         if keep_best:
             policies.append(preservation.BestN(get_metric_fn=_merit, n=1, keep_checkpoints_without_metrics=False))
@@ -175,6 +177,11 @@ def _interrupts_held() -> Iterator[None]:
 
 def _merit(metrics: Mapping[str, float]) -> float:
     return -metrics["validation_loss"]
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a log record is to be shown: orbax's threads log pages of traceback for an error that it then raises."""
+    return not (record.exc_info and _is_full_disk(record.exc_info[1]))
 
 
 def _is_full_disk(error: BaseException | None) -> bool:
