@@ -177,6 +177,25 @@ def test_a_tokenizer_that_does_not_fit_the_embedding_is_refused():
         registry.family("paligemma").build(_model().config, networks)
 
 
+@pytest.mark.parametrize(
+    ("name", "markers", "n_marks"),
+    [("paligemma", ("<pad>", "<eos>", "<bos>"), 1), ("idefics", ("<unk>", "<s>", "</s>"), 2)],
+)
+def test_a_tokenizer_s_own_marks_of_images_need_no_row(name, markers, n_marks, tmp_path):
+    tokenizers = pytest.importorskip("tokenizers")
+    shutil.copy(GOLDEN.parent / name / "config.json", tmp_path)
+
+    def build(n_pieces):
+        words = {word: index for index, word in enumerate((*markers, *map(str, range(n_pieces - len(markers)))))}
+        model = tokenizers.models.WordLevel(words, unk_token=markers[0])
+        tokenizers.Tokenizer(model).save(str(tmp_path / "tokenizer.json"))
+        return registry.build(pretrained.config_of(tmp_path))
+
+    assert build(480 + n_marks).processor.tokenizer.vocab_size == 480 + n_marks
+    with pytest.raises(UserError, match=rf"tokenizer\.json has {481 + n_marks} pieces but size 'custom' has 480 rows"):
+        build(481 + n_marks)
+
+
 def test_rows_of_padding_are_read_but_not_written(tmp_path):
     layout = Layout((Rule("table", "weight", padded=5),), {})
     params = {"table": np.arange(6.0).reshape(3, 2)}

@@ -319,7 +319,7 @@ def build(config: ModelConfig, networks: FlamingoNetworks) -> GenerativeModel:
     """
     tokenizer = open_tokenizer(config.vocabulary, **_MARKERS)
     rows = networks.vocabulary_size or tokenizer.vocab_size
-    check_rows(tokenizer, rows, config.size)
+    check_rows(tokenizer, rows, config.size, n_marks=N_EXTRA)
     module = FlamingoModule(
         networks=networks,
         vocabulary_size=rows,

@@ -120,7 +120,7 @@ def build(config: ModelConfig, networks: PaliGemmaNetworks) -> GenerativeModel:
     """
     tokenizer = open_tokenizer(config.vocabulary)
     rows = networks.vocabulary_size or tokenizer.vocab_size
-    check_rows(tokenizer, rows, config.size)
+    check_rows(tokenizer, rows, config.size, n_marks=1)
     module = PaliGemmaModule(
         networks=networks,
         vocabulary_size=rows,

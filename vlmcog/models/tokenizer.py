@@ -159,13 +159,19 @@ def _load_json(path: pathlib.Path) -> Any:
         raise UserError(f"model.vocabulary: {path} is not a tokenizer.json ({error}); fetch it again") from error
 
 
-def check_rows(tokenizer: Tokenizer, rows: int, size: str) -> None:
+def check_rows(tokenizer: Tokenizer, rows: int, size: str, *, n_marks: int = 0) -> None:
     """Refuses a tokenizer with more pieces than a model has rows in its embedding.
+
+    Args:
+      tokenizer: of the model.
+      rows: of its embedding.
+      size: of the model, for the message.
+      n_marks: pieces after these that need no row there, such as the image's placeholder in a `tokenizer.json`.
 
     Raises:
       UserError: it has.
     """
-    if tokenizer.vocab_size > rows:
+    if tokenizer.vocab_size > rows + n_marks:
         raise UserError(
             f"model.vocabulary: {tokenizer.path} has {tokenizer.vocab_size} pieces but size {size!r} has "
             f"{rows} rows; use a smaller vocabulary or another size"
