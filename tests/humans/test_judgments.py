@@ -93,6 +93,12 @@ def test_wrong_optional_value_is_named(column, value):
         judgments.check(table, source="people.csv")
 
 
+def test_an_unknown_task_is_named_with_its_row():
+    table = _table(("a", "1", "tower_falls", 1), ("a", "2", "tower_fals", 0))
+    with pytest.raises(UserError, match=r"people\.csv, row 3, column task: 'tower_fals'.*did you mean 'tower_falls'"):
+        judgments.check(table, source="people.csv")
+
+
 @pytest.fixture
 def rating(monkeypatch):
     task = Task("how_responsible", "causal_reasoning", "How responsible is it?", answer_space.rating())

@@ -320,3 +320,9 @@ def test_nobody_can_be_kept_by_name(tmp_path):
     (tmp_path / "t.csv").write_text("participant,item,task,response\na,1,tower_falls,1\n")
     with pytest.raises(UserError, match="column 'IP' identifies people"):
         prolific.join(read(tmp_path / "t.csv"), tmp_path / "p.csv", keep=("IP",))
+
+
+def test_json_asks_for_jspsych(tmp_path):
+    (tmp_path / "export.json").write_text("[]")
+    with pytest.raises(UserError, match=r"export\.json: .* add --jspsych"):
+        main(["check", str(tmp_path / "export.json")])

@@ -104,6 +104,8 @@ def _convert(args: argparse.Namespace) -> None:
 
 def _read(args: argparse.Namespace) -> Reading:
     if not args.jspsych:
+        if args.file.suffix == ".json":
+            raise UserError(f"{args.file}: JSON is read as jsPsych's alone; add --jspsych")
         return read(args.file)
     columns = jspsych.Columns(**_known(dict(args.column)))
     return jspsych.read(args.file, columns=columns, task=args.task, codes=_numbers(args.code))

@@ -59,6 +59,7 @@ def check(table: pd.DataFrame, *, source: str, rows: Sequence[int] | None = None
     table, refuse = _prepared(table, source, rows)
     for column in KEYS:
         table[column] = _keys(table, column, refuse)
+    _refuse_unknown_tasks(table, refuse)
     responses = table["response"] = _numbers(table, "response", source, rows)
     table["scale"] = _scales(table, refuse)
     for task, scale in table[["task", "scale"]].drop_duplicates().itertuples(index=False):
@@ -84,6 +85,7 @@ def check_aggregates(table: pd.DataFrame, *, source: str, rows: Sequence[int] | 
     table, refuse = _prepared(table, source, rows)
     for column in ("item", "task"):
         table[column] = _keys(table, column, refuse)
+    _refuse_unknown_tasks(table, refuse)
     for column in ("mean", "n", "low", "high"):
         numbers = _numbers(table, column, source, rows)
         if column in table.columns:
@@ -174,6 +176,14 @@ def _keys(table: pd.DataFrame, column: str, refuse: _Refuse) -> pd.Series:
     texts = _texts(table, column)
     refuse(texts.str.strip() == "", column, "every row needs one")
     return texts
+
+
+def _refuse_unknown_tasks(table: pd.DataFrame, refuse: _Refuse) -> None:
+    for task in table["task"].unique():
+        try:
+            get_task(task)
+        except UserError as error:
+            refuse(table["task"] == task, "task", str(error))
 
 
 def _texts(table: pd.DataFrame, column: str) -> pd.Series:
