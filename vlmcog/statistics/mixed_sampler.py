@@ -25,14 +25,13 @@ from vlmcog.statistics.cells import Cells
 from vlmcog.statistics.mixed_ratings import Population
 
 Family = Literal["logistic", "binomial", "gaussian"]
+Numbers = Float[np.ndarray, "people items"]
 Draws = dict[str, Float[np.ndarray, "chains draws ..."]]
 Sampler = Callable[[Array, dict[str, Array]], tuple[dict[str, Array], Array]]
 
 CHAINS = 4
 DEPTHS: Any = (6, 10)
 """Of trees: shallow in the warm-up, whose first steps are tiny whatever comes. (NumPyro takes a pair, unannotated.)"""
-PINNED = 20
-"""Answers of yes or no a person and an item from which on they say more of an effect than its spread does."""
 POPULATION = ("intercept", "slope", "spread", "correlation", "sigma", "spread_of_items")
 
 
@@ -46,7 +45,6 @@ class Design:
       items: how many have an effect of their own; 0 where none has.
       trials: of a binomial outcome's row, 1 for a yes or no.
       slope_scale: the standard deviation of the slope's normal prior; infinite for a flat one.
-      pinned: whether people and items, both with effects, gave enough answers of yes or no to tell what these are.
     """
 
     family: Family
@@ -54,15 +52,11 @@ class Design:
     items: int = 0
     trials: int = 1
     slope_scale: float = math.inf
-    pinned: bool = False
 
 
 def design_of(cells: Cells, family: Family, *, by_item: bool, trials: int = 1) -> Design:
     """Returns the design for some cells."""
-    pinned = bool(cells.n.sum() >= PINNED * max(cells.people, cells.items))
-    return (
-        Design(family, cells.people, cells.items, pinned=pinned) if by_item else Design(family, cells.people, 0, trials)
-    )
+    return Design(family, cells.people, cells.items) if by_item else Design(family, cells.people, 0, trials)
 
 
 def arrays_of(cells: Cells, design: Design) -> dict[str, Array]:
@@ -91,7 +85,30 @@ def _crossed(cells: Cells) -> dict[str, np.ndarray]:
     n, y = np.zeros((2, cells.people, cells.items))
     np.add.at(n, (cells.person, cells.item), cells.n)
     np.add.at(y, (cells.person, cells.item), cells.y)
-    return {"x": np.bincount(cells.item, weights=cells.n * cells.x) / n.sum(0), "n": n, "y": y}
+    x = np.bincount(cells.item, weights=cells.n * cells.x) / n.sum(0)
+    return {"x": x, "n": n, "y": y, "told": told(x, n, y)}
+
+
+def told(x: Float[np.ndarray, " items"], n: Numbers, y: Numbers) -> Float[np.ndarray, "3"]:
+    """How well yes and no tell items' effects, people's intercepts and their slopes: their reliabilities, 0 to 1.
+
+    Of each effect's least-squares estimates, on the scale of probability, the variance that their errors don't explain.
+    """
+    rates = (y.sum(0) + 0.5) / (n.sum(0) + 1)
+    by_item = np.stack([np.ones_like(x), x], 1)
+    off_line = rates - by_item @ np.linalg.lstsq(by_item, rates, rcond=None)[0]
+    errors = rates * (1 - rates)
+    items = _reliability(off_line, errors / n.sum(0))
+    scatter = np.einsum("pi,ia,ib->pab", n, by_item, by_item) + 1e-3 * np.eye(2)  # a person may have seen one x alone
+    inverse = np.linalg.inv(scatter)
+    lines = np.einsum("pab,ib,pi->ap", inverse, by_item, y - n * rates)
+    of_lines = np.einsum("pab,pi,ib,ic,pca->ap", inverse, n * errors, by_item, by_item, inverse)
+    return np.array([items, *map(_reliability, lines, of_lines)])
+
+
+def _reliability(estimates: np.ndarray, errors: np.ndarray) -> float:
+    variance = estimates.var()
+    return float(np.clip(1 - errors.mean() / variance, 0, 1)) if variance > 0 else 0.0
 
 
 @contextlib.contextmanager
@@ -141,7 +158,7 @@ def _regression(design: Design, arrays: dict[str, Array]) -> None:
     x, n, y = arrays["x"], arrays["n"], arrays["y"]
     at_zero = intercept - slope * (x * n).sum() / n.sum()
     if of_items is not None:
-        eta = _crossed_eta(design, at_zero + slope * x, of_items, x, spread, correlation)
+        eta = _crossed_eta(design, at_zero + slope * x, of_items, spread, correlation, arrays)
     else:
         own_effects = _own_counts if design.family == "binomial" else _own
         own = own_effects(design.people, at_zero, slope, spread, correlation)
@@ -163,23 +180,29 @@ def _own_ratings(key: Array, draws: dict[str, Array], arrays: dict[str, Array]) 
 
 
 def _crossed_eta(
-    design: Design, mean: Float[Array, " items"], of_items: Array, x: Array, spread: Array, correlation: Array
+    design: Design,
+    mean: Float[Array, " items"],
+    of_items: Array,
+    spread: Array,
+    correlation: Array,
+    arrays: dict[str, Array],
 ) -> Float[Array, "people items"]:
-    """Log-odds of a yes: an item's own, around what the model's answer says of it, and each person's deviation.
+    """Log-odds of a yes: an item's own, around what the model's answer says of it, and each person's deviation."""
+    of_items_told, intercepts_told, slopes_told = arrays["told"]
+    levels = _partly_centred("levels", mean, of_items, of_items_told)
+    first = _partly_centred("own_intercept", jnp.zeros(design.people), spread[0], intercepts_told)
+    expected, rest = correlation * spread[1] / spread[0] * first, spread[1] * jnp.sqrt(1 - correlation**2)
+    second = _partly_centred("own_slope", expected, rest, slopes_told)
+    return levels + first[:, None] + second[:, None] * arrays["x"]
 
-    Effects that the answers pin down are drawn as they are, others by way of standardised deviations: so of 107 people
-    and 100 items the slope has twenty times the effective draws (Betancourt & Girolami, 2015).
+
+def _partly_centred(name: str, mean: Float[Array, " n"], scale: Array, told: Array) -> Float[Array, " n"]:
+    """Effects, Normal(mean, scale), drawn as they are as far as the answers tell them, else as standardised deviations.
+
+    Each end walks badly where the other walks well (Betancourt & Girolami, 2015), and studies lie between
+    (Papaspiliopoulos et al., 2007, Statistical Science 22, 59-73).
     """
-    if not design.pinned:
-        own = _own(design.people, jnp.zeros(()), jnp.zeros(()), spread, correlation)
-        levels = mean + of_items * _draw("z_items", dist.Normal(0.0, 1.0).expand([design.items]))
-    else:
-        levels = _draw("levels", dist.Normal(mean, of_items))
-        first = _draw("own_intercept", dist.Normal(0.0, spread[0]).expand([design.people]))
-        z = _draw("z", dist.Normal(0.0, 1.0).expand([design.people]))
-        of_slope = correlation * first / spread[0] + jnp.sqrt(1 - correlation**2) * z
-        own = jnp.stack([first, spread[1] * of_slope])
-    return levels + own[0, :, None] + own[1, :, None] * x
+    return mean + scale ** (1 - told) * (_draw(name, dist.Normal(told * mean, scale**told)) - told * mean)
 
 
 def _own(people: int, intercept: Array, slope: Array, spread: Array, correlation: Array) -> Float[Array, "2 people"]:
