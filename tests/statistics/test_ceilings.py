@@ -195,3 +195,11 @@ def test_the_photo_sample_has_its_known_values(release):
     assert ceilings.majority_accuracy(responses, answer) == pytest.approx(0.7)
     reliability = ceilings.split_half_reliability(responses)
     assert ceilings.leave_one_out(responses) < ceilings.correlation_ceiling(reliability) < 1
+
+
+def test_few_items_lead_no_interval_beyond_a_correlation():
+    """Of 14 people's ratings of 6 items the interval reached 1.03."""
+    rng = np.random.default_rng(1)
+    responses = rng.normal(size=6) * [1, 1, 1, 1, 1, 4] + 0.6 * rng.normal(size=(14, 6))
+    around = ceilings.leave_one_out_interval(responses)
+    assert -1 <= around.low < ceilings.leave_one_out(responses) < around.high <= 1

@@ -9,7 +9,7 @@ from scipy import special
 from vlmcog.statistics import mixed
 from vlmcog.statistics.cells import add_up
 
-SHORT = {"samples": 200, "warm_up": 200}
+SHORT = {"samples": 200, "warm_up": 200, "longer": 1}
 """Of four chains: enough to compare, too few to be called converged."""
 
 
@@ -162,3 +162,12 @@ def test_yes_and_no_recover_a_known_effect(rng):
     assert math.sqrt(fitted.var() / (fitted.var() + (fitted * (1 - fitted)).mean())) in fit.interval
     assert fit.r_hat < 1.05
     assert fit.divergences < 20
+
+
+@pytest.mark.slow
+def test_what_does_not_converge_is_drawn_again_for_longer(ratings):
+    few = mixed.signed_root_r2(*ratings, family="gaussian", samples=50, warm_up=100, longer=1)
+    assert few.failed.startswith(("too few effective draws", "did not converge"))
+    again = mixed.signed_root_r2(*ratings, family="gaussian", samples=50, warm_up=100, longer=30)
+    assert again.failed == ""
+    assert again.ess_bulk > few.ess_bulk

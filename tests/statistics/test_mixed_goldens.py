@@ -12,7 +12,7 @@ import pytest
 from vlmcog.statistics import mixed
 
 GOLDENS = pathlib.Path(__file__).parents[1] / "goldens" / "mixed_models"
-SHORT = {"samples": 400, "warm_up": 400}
+SHORT = {"samples": 400, "warm_up": 400, "longer": 1}
 
 pytestmark = pytest.mark.slow
 

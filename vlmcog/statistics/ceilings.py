@@ -58,7 +58,8 @@ def individual_accuracy_interval(
 ) -> Interval:
     """The interval of `individual_accuracy` over people and items; see `two_way_bootstrap`."""
     statistic = functools.partial(_individual_accuracies, responses, answer)
-    return _within_0_1(two_way_bootstrap(statistic, *responses.shape, seed=seed, resamples=resamples, level=level))
+    around = two_way_bootstrap(statistic, *responses.shape, seed=seed, resamples=resamples, level=level)
+    return around.within(0.0, 1.0)
 
 
 def majority_accuracy(responses: Responses, answer: Float[np.ndarray, " items"]) -> float:
@@ -76,7 +77,8 @@ def majority_accuracy_interval(
 ) -> Interval:
     """The interval of `majority_accuracy` over people and items; see `two_way_bootstrap`."""
     statistic = functools.partial(_majority_accuracies, responses, answer)
-    return _within_0_1(two_way_bootstrap(statistic, *responses.shape, seed=seed, resamples=resamples, level=level))
+    around = two_way_bootstrap(statistic, *responses.shape, seed=seed, resamples=resamples, level=level)
+    return around.within(0.0, 1.0)
 
 
 def in_sample(responses: Responses) -> float:
@@ -121,7 +123,8 @@ def leave_one_out_interval(
     a person drawn twice would otherwise be compared with themselves.
     """
     statistic = functools.partial(_leave_one_out_means, responses)
-    return two_way_bootstrap(statistic, *responses.shape, seed=seed, resamples=resamples, level=level)
+    around = two_way_bootstrap(statistic, *responses.shape, seed=seed, resamples=resamples, level=level)
+    return around.within(-1.0, 1.0)
 
 
 def split_half_reliability(responses: Responses, *, seed: int = 0, halves: int = HALVES) -> float:
@@ -178,10 +181,6 @@ def _majority_accuracies(
     right = (most & (values[:, None, None] == answer)).any(0)
     correct = np.where(most.sum(0) > 1, 0.5, right)
     return (correct * items).sum(-1) / items.sum(-1)
-
-
-def _within_0_1(interval: Interval) -> Interval:
-    return Interval(*np.clip((interval.low, interval.high), 0.0, 1.0).tolist())
 
 
 def _half_means(responses: Responses, seed: int, halves: int) -> tuple[np.ndarray, np.ndarray]:

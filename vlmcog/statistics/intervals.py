@@ -28,6 +28,10 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
+    def within(self, low: float, high: float) -> "Interval":
+        """Returns what of it the values' own range holds: spreading replicates out can lead beyond."""
+        return Interval(*np.clip((self.low, self.high), low, high).tolist())
+
 
 UNDEFINED = Interval(math.nan, math.nan)
 

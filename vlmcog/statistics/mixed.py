@@ -24,9 +24,9 @@ from vlmcog.statistics.ceilings import Responses
 from vlmcog.statistics.cells import Cells, add_up
 from vlmcog.statistics.intervals import LEVEL, UNDEFINED, Interval
 from vlmcog.statistics.mixed_ratings import residual
-from vlmcog.statistics.mixed_sampler import POPULATION, Draws, Family, design_of, draw
+from vlmcog.statistics.mixed_sampler import POPULATION, Design, Draws, Family, design_of, draw
 
-SAMPLES, WARM_UP = 1000, 500
+SAMPLES, WARM_UP, LONGER = 1000, 500, 4
 NO_VARIANCE = "no variance"
 SEPARATED = "separated: yes and no never overlap along the predictor, so that the slope has no finite estimate"
 ON_LINES = "no residual variance: a line of their own fits each person's answers exactly"
@@ -72,6 +72,7 @@ def signed_root_r2(
     seed: int = 0,
     samples: int = SAMPLES,
     warm_up: int = WARM_UP,
+    longer: int = LONGER,
 ) -> Fit:
     """Fits Model ~ 1 + Human + (1 + Human | person) and returns sign(slope) sqrt(mean Bayesian R2).
 
@@ -87,6 +88,7 @@ def signed_root_r2(
       seed: of the sampler.
       samples: draws a chain, of four.
       warm_up: draws before those.
+      longer: how many times as many it takes where those did not converge; 1 for no second try.
 
     Returns:
       A fit; undefined where the model or the people always answer the same, where a threshold on people's answers tells
@@ -98,7 +100,7 @@ def signed_root_r2(
     if reason := _undefined(rows, cells, family, trials):
         return Fit(n=len(rows["model"]), undefined=reason)
     design = design_of(cells, family, by_item=False, trials=trials)
-    draws, divergences = draw(cells, design, seed=seed, samples=samples, warm_up=warm_up)
+    draws, divergences = _draw(cells, design, seed=seed, samples=samples, warm_up=warm_up, longer=longer)
     r2 = bayesian_r2(cells, draws, family=family, trials=trials)
     sign = math.copysign(1.0, draws["slope"].mean())
     ends = sorted(sign * np.sqrt(np.quantile(r2, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])))
@@ -113,6 +115,7 @@ def crossed(
     seed: int = 0,
     samples: int = 2 * SAMPLES,
     warm_up: int = WARM_UP,
+    longer: int = LONGER,
 ) -> Fit:
     """Fits Human ~ 1 + Model + (1 + Model | person) + (1 | item) and returns the slope of Model with its interval.
 
@@ -125,14 +128,15 @@ def crossed(
     if reason := _undefined(rows, cells, family, 1):
         return Fit(n=len(rows["human"]), undefined=reason)
     design = design_of(cells, family, by_item=True)
-    draws, divergences = draw(cells, design, seed=seed, samples=samples, warm_up=warm_up)
+    draws, divergences = _draw(cells, design, seed=seed, samples=samples, warm_up=warm_up, longer=longer)
     slope = draws["slope"]
     return _fit(draws, divergences, float(slope.mean()), central(slope), len(rows["human"]))
 
 
 def bayesian_r2(cells: Cells, draws: Draws, *, family: Family, trials: int = 1) -> Float[np.ndarray, " s"]:
     """Returns R2 of each draw: var(fitted) / (var(fitted) + var(outcome - fitted)) over all rows."""
-    return np.concatenate([_bayesian_r2(cells, chain.astype(float), family, trials) for chain in draws["own"]])
+    few = (piece for chain in draws["own"] for piece in np.array_split(chain, math.ceil(len(chain) / SAMPLES)))
+    return np.concatenate([_bayesian_r2(cells, own.astype(float), family, trials) for own in few])
 
 
 def central(draws: Float[np.ndarray, "*s"]) -> Interval:
@@ -194,6 +198,14 @@ def _bayesian_r2(
     mean_residual = cells.y.sum() / rows - mean
     squares = cells.y_squared.sum() - 2 * (fitted @ cells.y) + fitted**2 @ cells.n
     return explained / (explained + squares / rows - mean_residual**2)
+
+
+def _draw(cells: Cells, design: Design, *, seed: int, samples: int, warm_up: int, longer: int) -> tuple[Draws, int]:
+    """Draws, and once more for longer where that did not converge: a spread near 0 now and then holds up a chain."""
+    draws, divergences = draw(cells, design, seed=seed, samples=samples, warm_up=warm_up)
+    if longer > 1 and _fit(draws, divergences, math.nan, UNDEFINED, 0).failed:
+        return draw(cells, design, seed=seed + 1, samples=longer * samples, warm_up=longer * warm_up)
+    return draws, divergences
 
 
 def _fit(draws: Draws, divergences: int, value: float, interval: Interval, n: int) -> Fit:

@@ -46,7 +46,8 @@ def mean_kappa_interval(
     def statistic(people: Weights, items: Weights) -> Float[np.ndarray, " r"]:
         return _mean_kappas(responses, people, items)
 
-    return two_way_bootstrap(statistic, *responses.shape, seed=seed, resamples=resamples, level=level)
+    around = two_way_bootstrap(statistic, *responses.shape, seed=seed, resamples=resamples, level=level)
+    return around.within(-1.0, 1.0)
 
 
 def pair_mean(values: Float[np.ndarray, "n n"], weights: Weights) -> Float[np.ndarray, " r"]:
