@@ -156,7 +156,7 @@ def test_the_matrix_compares_everybody_who_errs(make_run):
     (matrix,) = [e for e in page.all("table") if e.attributes.get("class") == "matrix" and "people" in e.text]
     for name in ("tiny", "people", "height"):
         assert name in matrix.text
-    assert "majority" in matrix.text
+    assert "observer: majority" in matrix.text  # marked as what it is
 
 
 def test_where_model_and_people_differ_most_is_shown_with_pictures(make_run):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from vlmcog.datasets.specs import DatasetSpec
 from vlmcog.evaluation import ladder
 from vlmcog.evaluation.ladder import MAIN_TASK, Rung
-from vlmcog.evaluation.observers import LOGISTIC, OBSERVER
+from vlmcog.evaluation.observers import LOGISTIC
 from vlmcog.report.content import Content, Estimate, Standing
 from vlmcog.statistics.calibration import Bin
 
@@ -80,11 +80,6 @@ def size(standing: Standing) -> str:
     dash = f"{WORD_JOINER}{DASH}{WORD_JOINER}"  # no line ends within the range
     numbers = f"{low}{dash}{high[0]}" if high and high[0] != low else str(low)
     return f"{numbers}{NO_BREAK_SPACE}blocks"
-
-
-def who(name: str) -> str:
-    """Returns a row's name without its machine-readable prefix."""
-    return name.removeprefix(OBSERVER)
 
 
 def judged(text: str, standing: Standing) -> str:
