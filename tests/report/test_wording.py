@@ -91,3 +91,10 @@ def test_numbers():
 )
 def test_places(name, phrase):
     assert wording.place(ladder.rung(name, TUNED_ON), TUNED_ON) == phrase
+
+
+def test_simulated_participants_are_named_in_the_place_of_people():
+    simulated = SimpleNamespace(is_simulated=True)
+    text = "slope of people\N{RIGHT SINGLE QUOTATION MARK}s answers"
+    instead = "slope of simulated participants\N{RIGHT SINGLE QUOTATION MARK} answers"
+    assert wording.judged(text, simulated) == instead

@@ -88,7 +88,7 @@ def judged(text: str, standing: Standing) -> str:
         return text
     for word, instead in (("people", "simulated participants"), ("person", "simulated participant")):
         text = text.replace(word, instead).replace(word.capitalize(), instead.capitalize())
-    return text
+    return text.replace("participants\N{RIGHT SINGLE QUOTATION MARK}s", "participants\N{RIGHT SINGLE QUOTATION MARK}")
 
 
 def strength(kappa: float) -> str:
