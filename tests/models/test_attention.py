@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vlmcog.models.attention import attend, options_mask, prefix_lm_mask
+from vlmcog.models.attention import attend, options_mask, prefix_lm_mask, softmax
 
 
 def _drawn(*rows: str) -> np.ndarray:
@@ -47,3 +47,11 @@ def test_attend_is_softmax_attention_with_shared_key_value_heads():
         scores = query[b, :, n] @ key[b, :, n // 2].T / 8**0.5
         weights = jax.nn.softmax(jnp.where(mask[b], scores, -jnp.inf), axis=-1)
         np.testing.assert_allclose(got[b, :, n], weights @ value[b, :, n // 2], atol=1e-6)
+
+
+def test_softmax_and_its_gradient_are_those_of_jax():
+    scores, d = jax.random.normal(jax.random.key(0), (2, 3, 4, 9)) * 5
+    scores = scores.at[0, 0].set(-1e30)  # a row that may see nothing
+    expected, own = (jax.vjp(function, scores) for function in (jax.nn.softmax, softmax))
+    np.testing.assert_array_equal(own[0], expected[0])
+    np.testing.assert_allclose(own[1](d)[0], expected[1](d)[0], atol=1e-6)

@@ -49,18 +49,30 @@ def attend(
     than `jax.nn.dot_product_attention`, whose bfloat16 gradients also fail under strict dtype promotion.
     """
     b, t, n, h = query.shape
-    s, k = key.shape[1:3]
+    k = key.shape[2]
     query = (query * (h**-0.5 if scale is None else scale)).reshape(b, t, k, n // k, h)
     query = jnp.einsum("btkgh->bktgh", query).reshape(b, k, -1, h)
     scores = jnp.einsum("bkqh,bskh->bkqs", query, key).astype(jnp.float32)
     if cap:
         scores = soft_cap(scores, cap)
     if mask is not None:
-        scores = scores.reshape(b, k, t, -1, s)
-        scores = jnp.where(mask[:, None, :, None, :], scores, _MASKED).reshape(b, k, -1, s)
-    weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
+        scores = jnp.where(jnp.repeat(mask, n // k, axis=1)[:, None], scores, _MASKED)
+    weights = softmax(scores).astype(value.dtype)
     mixed = jnp.einsum("bkqs,bskh->bkqh", weights, value).reshape(b, k, t, -1, h)
     return jnp.einsum("bktgh->btkgh", mixed).reshape(b, t, n, h)
+
+
+@jax.custom_vjp
+def softmax(x: Float[Array, "*b s"]) -> Float[Array, "*b s"]:
+    """Softmax over the last axis; its gradient keeps the result alone."""
+    return jax.nn.softmax(x, axis=-1)
+
+
+def _softmax_backward(y: Array, d: Array) -> tuple[Array]:
+    return (y * (d - (y * d).sum(axis=-1, keepdims=True)),)
+
+
+softmax.defvjp(lambda x: (softmax(x),) * 2, _softmax_backward)
 
 
 def soft_cap(x: Float[Array, "..."], cap: float) -> Float[Array, "..."]:

@@ -3,13 +3,12 @@
 Letters: b batch, t tokens, q queries, s keys, n heads, h head size, d width.
 """
 
-from collections.abc import Callable
-
 import flax.linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
+from vlmcog.models.activations import ACTIVATIONS
 from vlmcog.models.attention import attend
 from vlmcog.models.config import Activation, EncoderConfig
 from vlmcog.models.hugging_face import Rule, dense, heads, joined_heads, norm, within
@@ -19,14 +18,6 @@ from vlmcog.models.products import DENSE
 
 _XAVIER = nn.initializers.xavier_uniform()
 _NEAR_ZERO = nn.initializers.normal(1e-6)
-
-ACTIVATIONS: dict[Activation, Callable[[Array], Array]] = {
-    "gelu_tanh": lambda x: nn.gelu(x, approximate=True),
-    "gelu": lambda x: nn.gelu(x, approximate=False),
-    "quick_gelu": lambda x: x * nn.sigmoid(1.702 * x),
-    "silu": nn.silu,
-    "relu": nn.relu,
-}
 
 
 class Encoder(Network):

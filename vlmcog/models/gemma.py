@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
+from vlmcog.models.activations import gated_gelu_tanh
 from vlmcog.models.attention import KeysValues, attend, soft_cap, window_mask
 from vlmcog.models.config import DecoderConfig
 from vlmcog.models.hugging_face import DECODER_KEYS, Rule, expect_config, sizes_to, within
@@ -253,7 +254,7 @@ class _FeedForward(nn.Module):
         gating = self.param("gating_einsum", _fan_in((1,), 3), (2, d, f), self.param_dtype).astype(self.dtype)
         linear = self.param("linear", _fan_in((0,), 2), (f, d), self.param_dtype).astype(self.dtype)
         gate, up = product(x, gating[0]), product(x, gating[1])
-        return product(nn.gelu(gate, approximate=True) * up, linear)
+        return product(gated_gelu_tanh(gate, up), linear)
 
 
 class _Weight(nn.Module):

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
+from vlmcog.models.activations import ACTIVATIONS
 from vlmcog.models.attention import KeysValues, attend
 from vlmcog.models.config import DecoderConfig
-from vlmcog.models.encoder import ACTIVATIONS
 from vlmcog.models.hugging_face import Rule, gated_mlp, heads, joined_heads, within
 from vlmcog.models.layers import Network, dropout, dtypes_of, split_batch, stack_layers
 from vlmcog.models.norms import RMSNorm

@@ -16,8 +16,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
+from vlmcog.models.activations import ACTIVATIONS
 from vlmcog.models.attention import attend
-from vlmcog.models.encoder import ACTIVATIONS, Mlp
+from vlmcog.models.encoder import Mlp
 from vlmcog.models.hugging_face import Rule, dense, gated_mlp, joined_heads, norm, packed_heads, within
 from vlmcog.models.layers import Network, dropout, dtypes_of, split_batch, stack_layers
 from vlmcog.models.llama import GatedMlp
