@@ -27,7 +27,7 @@ from vlmcog.datasets.build import build
 from vlmcog.datasets.online import OnlineTrials
 from vlmcog.datasets.read import load
 from vlmcog.datasets.specs import DatasetSpec
-from vlmcog.memory import keep_freed_memory
+from vlmcog.memory import use_huge_pages
 from vlmcog.models import registry
 from vlmcog.training import input, optimizer, sharding, step
 from vlmcog.training.config import TrainConfig, from_config_dict
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--steps", type=int, default=10, help="steps a round; default: 10")
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     args = parser.parse_args(argv)
-    keep_freed_memory()
+    use_huge_pages(argv)
     data = {"batch_size": args.batch_size, "threads": os.cpu_count() or 1}
     config = from_config_dict({"data": data, "model": {"image_size": args.size}, "eval_every": 0})
     spec = DatasetSpec("cubeworld_towers", "cubeworld", "small", args.size, SCENES, 1, 1)

@@ -3,25 +3,35 @@ import subprocess
 import sys
 
 CODE = """
-import resource, sys
-import numpy as np
-from vlmcog.memory import keep_freed_memory
-if sys.argv[1] == "keep":
-    keep_freed_memory()
-faults = []
-for _ in range(4):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    np.ones(2**24, np.float64)
-    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-print(faults[-1])
+import os, sys
+from vlmcog.memory import use_huge_pages
+use_huge_pages(sys.argv[1:])
+print(os.getpid(), *sys.argv[1:], os.environ["GLIBC_TUNABLES"])
 """
 
 
-def _faults(mode: str) -> int:
-    environment = os.environ | {"NUMPY_MADVISE_HUGEPAGE": "0"}
-    ran = subprocess.run([sys.executable, "-c", CODE, mode], env=environment, capture_output=True, check=True)
-    return int(ran.stdout)
+def _run(**variables: str) -> tuple[int, list[str]]:
+    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"} | variables
+    command = [sys.executable, "-c", CODE, "an argument", "-x"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    words, _ = process.communicate()
+    assert process.returncode == 0
+    return process.pid, words.split()
 
 
-def test_freed_blocks_are_used_again():
-    assert _faults("keep") < 100 < 10_000 < _faults("default")
+def test_a_command_starts_anew_as_the_same_process_with_its_arguments():
+    pid, said = _run()
+    assert said == [str(pid), "an", "argument", "-x", "glibc.malloc.hugetlb=1"]
+
+
+def test_tunables_of_the_user_stay():
+    assert _run(GLIBC_TUNABLES="glibc.malloc.check=0")[1][-1] == "glibc.malloc.check=0"
+
+
+def test_a_program_that_calls_a_command_is_not_started_anew():
+    code = "from vlmcog.memory import use_huge_pages; use_huge_pages(['--config', 'x']); print('still here')"
+    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "-x"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "still here\n"

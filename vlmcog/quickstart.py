@@ -14,7 +14,7 @@ from vlmcog.datasets.build import build
 from vlmcog.datasets.specs import parse
 from vlmcog.evaluation import ladder
 from vlmcog.evaluation.summary import summary
-from vlmcog.memory import keep_freed_memory
+from vlmcog.memory import use_huge_pages
 from vlmcog.training.config import TrainConfig, from_config_dict
 
 EXAMPLE = """\
@@ -78,7 +78,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--release", type=pathlib.Path, metavar="PATH", help="checkout of the public release")
     parser.add_argument("--seed", type=int, default=0, help="of the training; default: 0")
     arguments = parser.parse_args(argv)
-    keep_freed_memory()
+    use_huge_pages(argv)
     start = time.monotonic()
     config = recipe(arguments.seed, arguments.workdir / "data")
     quickstart(config, arguments.workdir, release=arguments.release)

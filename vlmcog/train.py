@@ -20,7 +20,7 @@ from vlmcog.datasets.bank import read_bank
 from vlmcog.datasets.online import OnlineTrials
 from vlmcog.datasets.read import TrialSource, sampled_fingerprint
 from vlmcog.datasets.specs import parse
-from vlmcog.memory import keep_freed_memory
+from vlmcog.memory import use_huge_pages
 from vlmcog.models import registry
 from vlmcog.models.processor import Processor
 from vlmcog.training import (
@@ -93,9 +93,9 @@ def main(argv: Sequence[str]) -> None:
         return _dry_run(options, overrides)
     if options.workdir is None:
         parser.error("--workdir is required, unless it is a --dry_run")
+    use_huge_pages(argv)
     if options.distributed is not None:
         distributed.start(options.distributed)
-    keep_freed_memory()
     train(config_file.load(options.config, overrides), options.workdir, skip_damaged=options.skip_damaged)
 
 
