@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.distributed import is_first
 from vlmcog.errors import Stopped
+from vlmcog.memory import give_back_freed
 from vlmcog.models.boundary import Batch
 from vlmcog.progress import Progress
 from vlmcog.training.config import TrainConfig
@@ -64,7 +65,9 @@ def run(
                 batch = next(batches)
             batch = put(watch.take(step, batch))
             if step == first:
-                running.flops = model_flops(train_step.trace(state, batch).jaxpr)
+                traced = train_step.trace(state, batch)
+                running.flops, train_step = model_flops(traced.jaxpr), traced.lower().compile()
+                give_back_freed()
             state, metrics = train_step(state, batch)
             running.add(step, metrics)
             bar.advance(note=running.note)
