@@ -56,8 +56,7 @@ def row(size: str, devices: int) -> dict[str, float]:
 
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", devices)
-    from vlmcog.models import registry
-    from vlmcog.training import dry_run, flops, optimizer, sharding, step
+    from vlmcog.training import dry_run, flops
     from vlmcog.training.config import from_config_dict
 
     config = from_config_dict(
@@ -68,18 +67,13 @@ def row(size: str, devices: int) -> dict[str, float]:
             "mesh": {"fsdp": -1},
         }
     )
-    mesh = sharding.make_mesh(config.mesh, config.data.batch_size)
-    model = registry.build(config.model)
-    built = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
-    abstract = step.abstract_state(model, built, config.mesh, mesh)
-    with jax.set_mesh(mesh):
-        traced = step.compiled_step(model, built, abstract).trace(abstract, dry_run.abstract_batch(model, config, mesh))
-        compiled = traced.lower().compile(dry_run.UNOPTIMISED)
+    program = dry_run.trace(config)
+    compiled = program.traced.lower().compile(dry_run.UNOPTIMISED)
     return {
-        "parameters": dry_run.bytes_on_a_device(abstract.params) / dry_run.GIB,
-        "optimizer": dry_run.bytes_on_a_device(abstract.opt_state) / dry_run.GIB,
+        "parameters": dry_run.bytes_on_a_device(program.abstract.params) / dry_run.GIB,
+        "optimizer": dry_run.bytes_on_a_device(program.abstract.opt_state) / dry_run.GIB,
         "temporary": compiled.memory_analysis().temp_size_in_bytes / dry_run.GIB,
-        "tflop": flops.model_flops(traced.jaxpr) / devices / 1e12,
+        "tflop": flops.model_flops(program.traced.jaxpr) / devices / 1e12,
         "sent": bytes_sent(compiled.as_text()) / dry_run.GIB,
     }
 

@@ -6,7 +6,7 @@ memory is an estimate, since accelerators fuse more and lay arrays out otherwise
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -25,6 +25,16 @@ MOST_ROWS = 400
 UNOPTIMISED = {"xla_backend_optimization_level": 0}  # of the machine code, which takes longest and moves no buffer
 
 
+class TracedStep(NamedTuple):
+    """A step of training as a program that can be lowered and compiled, with what it is made of."""
+
+    mesh: jax.sharding.Mesh
+    model: VisionLanguageModel
+    optimizer: optimizer.Optimizer
+    abstract: step.TrainState
+    traced: Any
+
+
 def report(config: TrainConfig, device: str = "") -> str:
     """Returns a table of parameters, and the memory and arithmetic of a step on each device.
 
@@ -37,31 +47,41 @@ def report(config: TrainConfig, device: str = "") -> str:
     """
     if device and device not in ACCELERATORS:
         raise UserError(f"device {device!r} is unknown; use one of {', '.join(ACCELERATORS)}")
-    mesh = sharding.make_mesh(config.mesh, config.data.batch_size, parts=config.optimizer.accumulate)
-    model = registry.build(config.model)
-    built = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
-    abstract = step.abstract_state(model, built, config.mesh, mesh)
-    batch = abstract_batch(model, config, mesh)
-    with jax.set_mesh(mesh):
-        traced = step.compiled_step(model, built, abstract).trace(abstract, batch)
-        memory = traced.lower().compile(UNOPTIMISED).memory_analysis()
+    program = trace(config)
+    mesh, abstract = program.mesh, program.abstract
+    memory = program.traced.lower().compile(UNOPTIMISED).memory_analysis()
     kept, temporary = memory.argument_size_in_bytes, memory.temp_size_in_bytes
     needed = kept + temporary + max(memory.output_size_in_bytes - memory.alias_size_in_bytes, 0)
-    lines = [*_table(abstract.params, built.learning), ""]
+    lines = [*_table(abstract.params, program.optimizer.learning), ""]
     lines += [f"{mesh.size} devices ({', '.join(f'{name} {size}' for name, size in mesh.shape.items())}); on each:"]
     lines += [
         f"  parameters   {bytes_on_a_device(abstract.params) / GIB:9.3f} GiB",
         f"  optimizer    {bytes_on_a_device((abstract.opt_state, abstract.ema)) / GIB:9.3f} GiB",
         f"  temporary    {temporary / GIB:9.3f} GiB (estimate)",
         f"  in all       {needed / GIB:9.3f} GiB (estimate)",
-        f"  arithmetic   {model_flops(traced.jaxpr) / mesh.size / 1e12:9.3f} TFLOP a step (of the model alone)",
+        f"  arithmetic   {model_flops(program.traced.jaxpr) / mesh.size / 1e12:9.3f} TFLOP a step (of the model alone)",
     ]
     if device:
         lines.append(_verdict(needed, device, config))
     return "\n".join(lines)
 
 
-def abstract_batch(model: VisionLanguageModel, config: TrainConfig, mesh: jax.sharding.Mesh) -> dict[str, Any]:
+def trace(config: TrainConfig) -> TracedStep:
+    """Returns the step of a run, traced for its shapes; nothing of its size is allocated.
+
+    Raises:
+      UserError: the config doesn't allow the run.
+    """
+    mesh = sharding.make_mesh(config.mesh, config.data.batch_size, parts=config.optimizer.accumulate)
+    model = registry.build(config.model)
+    built = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
+    abstract = step.abstract_state(model, built, config.mesh, mesh)
+    with jax.set_mesh(mesh):
+        traced = step.compiled_step(model, built, abstract).trace(abstract, _abstract_batch(model, config, mesh))
+    return TracedStep(mesh, model, built, abstract, traced)
+
+
+def _abstract_batch(model: VisionLanguageModel, config: TrainConfig, mesh: jax.sharding.Mesh) -> dict[str, Any]:
     """Returns the shapes, dtypes and shardings of a batch of answers."""
     blank = np.zeros((config.model.image_size, config.model.image_size, 3), np.uint8)
     example = model.processor.train_example(blank, "?", "?", ("?",))
