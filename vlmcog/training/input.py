@@ -47,7 +47,7 @@ def train_batches(
             f"data.batch_size={config.batch_size} is more than the {len(source)} trials of {config.dataset}; "
             "lower it or build a larger set"
         )
-    most = max(len(trial.options) for trial in source) if config.soft else 0
+    most = max(len(options) for _, options in source.asked()) if config.soft else 0
     prepare = functools.partial(_prepare, processor=processor, config=config, most_options=most)
     trials = grain.MapDataset.source(source).seed(seed).shuffle().random_map(prepare).repeat()
     options = grain.ReadOptions(num_threads=config.threads, prefetch_buffer_size=BATCHES_AHEAD)
