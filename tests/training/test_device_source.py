@@ -133,8 +133,8 @@ def test_run_that_is_cut_off_ends_with_the_same_parameters(online, tmp_path, mon
 
 
 def _save_and_stop(save):
-    def stop(*args):
-        save(*args)
+    def stop(*args, **named):
+        save(*args, **named)
         raise KeyboardInterrupt
 
     return stop
