@@ -51,6 +51,16 @@ def _abstract(state, split, whole):
     )
 
 
+def test_a_run_that_fails_before_it_saves_leaves_no_folder(tmp_path):
+    with pytest.raises(RuntimeError), Checkpoints(tmp_path / "checkpoints", keep=1):
+        raise RuntimeError
+    assert not (tmp_path / "checkpoints").exists()
+    (tmp_path / "read").mkdir()
+    with Checkpoints(tmp_path / "read"):
+        pass
+    assert (tmp_path / "read").exists()
+
+
 def _save(workdir, *steps):
     with Checkpoints(workdir / "checkpoints", keep=2) as checkpoints:
         for step in steps:

@@ -41,7 +41,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: pathlib.Path, *, keep: int | None = None, keep_best: bool = False):
-        writes = keep is not None
+        self._writes = writes = keep is not None
         if writes:
             _make(directory)
             logging.getLogger("absl").addFilter(_is_news)
@@ -63,6 +63,9 @@ class Checkpoints:
     def __exit__(self, *_: object) -> None:
         with _interrupts_held(), self._room():
             self._manager.close()
+        if self._writes:
+            with contextlib.suppress(OSError):  # it isn't empty, unless the run failed before it saved
+                pathlib.Path(self._manager.directory).rmdir()
 
     def latest(self) -> int | None:
         """Returns the step of the newest complete checkpoint, or None."""
