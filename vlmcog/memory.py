@@ -13,9 +13,8 @@ def use_huge_pages(argv: Sequence[str]) -> None:
     """Starts the command anew with glibc told to ask for huge pages, which it must know from the start.
 
     Each XLA step on CPU allocates its temporaries anew and touches them all. In pages of 4 KiB the faults took a tenth
-    of the `tiny` model's step, and a sixth of one with 2 GB of temporaries. Does nothing on systems other than Linux,
-    where the variable is set already, or where `argv` is not the command line's: another program called, which is not
-    ours to start anew.
+    to a fifth of the `tiny` model's step on two cores. Does nothing on systems other than Linux, where the variable is
+    set already, or where `argv` is not the command line's: another program called, which is not ours to start anew.
     """
     if sys.platform != "linux" or _TUNABLES in os.environ or list(argv) != sys.argv[1:]:
         return

@@ -1,4 +1,4 @@
-"""Activation functions by name, with gradients that keep nothing but their inputs.
+"""Activation functions by name; the gradients of GELU by tanh, alone or as a gate, keep nothing but their inputs.
 
 Left to differentiate GELU by itself, a compiler keeps the tanh and the powers in it for the backward pass: several
 arrays of the MLP's width a layer. Computing them again costs less than writing and reading them.
