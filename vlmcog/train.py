@@ -119,6 +119,7 @@ def train(config: TrainConfig, workdir: str | pathlib.Path, *, skip_damaged: boo
     batches = _batches(config, source, model.processor, mesh)
     optimise = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
     abstract = step.abstract_state(model, optimise, config.mesh, mesh)
+    optimizer.check_precision(optimise, abstract.params)
     with (
         jax.set_mesh(mesh),
         contextlib.closing(batches),

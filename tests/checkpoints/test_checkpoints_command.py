@@ -1,3 +1,4 @@
+import dataclasses
 import pathlib
 import shutil
 
@@ -11,6 +12,8 @@ from vlmcog.checkpoints.__main__ import main
 from vlmcog.errors import UserError
 from vlmcog.models import registry
 from vlmcog.models.config import ModelConfig
+from vlmcog.training import result, sharding
+from vlmcog.training.config import MeshConfig
 from vlmcog.training.workdir import read_config
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "goldens/paligemma"
@@ -38,16 +41,29 @@ def _rounded(source, dtype, folder):
     return tensors
 
 
-def test_a_run_of_a_bfloat16_checkpoint_can_be_read(source, tmp_path):
+@pytest.mark.parametrize("kept", ["bfloat16", "float32"])
+def test_a_run_of_a_bfloat16_checkpoint_can_be_read(kept, source, tmp_path):
     tensors = _rounded(source, "bfloat16", tmp_path / "public")
-    main(["convert", str(tmp_path / "public"), str(tmp_path / "run"), "--to", "orbax"])
+    wanted = [] if kept == "bfloat16" else ["--dtype", kept]
+    main(["convert", str(tmp_path / "public"), str(tmp_path / "run"), "--to", "orbax", *wanted])
+    assert read_config(tmp_path / "run").model.parameter_dtype == kept
     main(["convert", str(tmp_path / "run"), str(tmp_path / "out"), "--to", "huggingface", "--dtype", "bfloat16"])
     after = safetensors.find(tmp_path / "out")
     for name, tensor in tensors.items():
         read = after[name.replace("vision_tower.", "vision_tower.vision_model.")].read()
         assert (read.dtype, read.tobytes()) == (tensor.dtype, tensor.tobytes())
-    with pytest.raises(UserError, match=r"--to orbax makes a run, .* leave --dtype out"):
-        main(["convert", str(source), str(tmp_path / "low"), "--to", "orbax", "--dtype", "bfloat16"])
+
+
+def test_a_float32_run_starts_from_a_bfloat16_one(source, tmp_path):
+    _rounded(source, "bfloat16", tmp_path / "public")
+    main(["convert", str(tmp_path / "public"), str(tmp_path / "run"), "--to", "orbax"])
+    kept = read_config(tmp_path / "run").model
+    assert kept.parameter_dtype == "bfloat16"
+    model, mesh = registry.build(dataclasses.replace(kept, parameter_dtype="float32")), MeshConfig(fsdp=1)
+    base = result.load_base(model, str(tmp_path / "run"), mesh, sharding.make_mesh(mesh, batch_size=1))
+    read = pretrained.load(tmp_path / "public", model, jax.eval_shape(model.init, jax.random.key(0)))
+    jax.tree.map(np.testing.assert_array_equal, base, read)
+    assert {leaf.dtype for leaf in jax.tree.leaves(base)} == {np.dtype("float32")}
 
 
 @pytest.mark.parametrize(("dtype", "kept"), [("bfloat16", "bfloat16"), ("float16", "float32")])

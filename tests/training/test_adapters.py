@@ -252,6 +252,8 @@ def test_other_parameters_learn_beside_adapters():
 
 def test_bfloat16_weights_are_refused_unless_frozen():
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.bfloat16), BASE)
-    assert optimizer.build(_config(), shapes).learning
+    adapted = optimizer.build(_config(), shapes)
+    optimizer.check_precision(adapted, jax.eval_shape(adapted.start, shapes, jax.random.key(0)))
+    whole = optimizer.build(from_config_dict({"optimizer": {"decayed": ((".*", True),)}}), shapes)
     with pytest.raises(UserError, match=r"would learn in bfloat16, .* set model.parameter_dtype='float32'"):
-        optimizer.build(from_config_dict({"optimizer": {"decayed": ((".*", True),)}}), shapes)
+        optimizer.check_precision(whole, shapes)

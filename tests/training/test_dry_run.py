@@ -54,3 +54,8 @@ def _state(config: TrainConfig):
 def test_an_unknown_device_is_refused():
     with pytest.raises(UserError, match=r"device 'abacus' is unknown; use one of a100-40gb"):
         dry_run.report(TrainConfig(mesh=MeshConfig(fsdp=1)), "abacus")
+
+
+def test_learning_in_bfloat16_is_refused():
+    with pytest.raises(UserError, match=r"would learn in bfloat16"):
+        dry_run.report(from_config_dict({**NANO, "model": NANO["model"] | {"parameter_dtype": "bfloat16"}}))

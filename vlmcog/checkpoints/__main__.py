@@ -36,8 +36,6 @@ SRC is a folder with config.json and safetensors, an .npz in big_vision's format
 or the --workdir of a run. An orbax DST is such a workdir, which `python -m vlmcog.evaluate` takes; it needs a tokenizer
 in SRC, or --vocabulary. A run's adapters go to peft alone, and merged to all other formats. DST is whole or absent."""
 
-_OF_RUNS = "float32"
-
 
 def main(argv: Sequence[str]) -> None:
     """Reads the command line and does what it says."""
@@ -64,9 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--size", help="of an .npz, such as 3b")
     convert.add_argument("--image_size", type=int, help="of an .npz, in pixels")
     convert.add_argument("--vocabulary", help="file of the tokenizer, where SRC has none")
-    convert.add_argument(
-        "--dtype", choices=DTYPES, help="of DST's parameters (default: SRC's; float32 for others and in orbax)"
-    )
+    convert.add_argument("--dtype", choices=DTYPES, help="of DST's parameters (default: SRC's; float32 for others)")
     convert.set_defaults(act=_convert)
     return parser
 
@@ -114,9 +110,7 @@ def _convert(arguments: argparse.Namespace) -> None:
         raise UserError(f"{arguments.target} exists already; name another DST, or remove it first")
     if not arguments.source.exists():
         raise UserError(f"no checkpoint at {arguments.source}; name a folder, an .npz or the --workdir of a run")
-    if arguments.to == "orbax" and arguments.dtype not in (None, _OF_RUNS):
-        raise UserError(f"--to orbax makes a run, whose parameters may learn and so are {_OF_RUNS}; leave --dtype out")
-    arguments.dtype = arguments.dtype or (_OF_RUNS if arguments.to == "orbax" else _dtype_of(arguments.source))
+    arguments.dtype = arguments.dtype or _dtype_of(arguments.source)
     config = _config(arguments)
     if arguments.to == "orbax" and not _has_tokenizer(arguments, config):
         raise UserError(
@@ -202,7 +196,7 @@ def _write_big_vision(arguments: argparse.Namespace, model: VisionLanguageModel)
 def _write_orbax(arguments: argparse.Namespace, model: VisionLanguageModel) -> None:
     """A run of no steps: what evaluate and train take."""
     params = _read(arguments, model)
-    config = dataclasses.replace(model.config, parameter_dtype=_OF_RUNS)
+    config = dataclasses.replace(model.config, parameter_dtype=arguments.dtype)
     with atomic_folder(arguments.target) as folder:
         run.claim(folder, TrainConfig(model=config))
         with Checkpoints(folder / run.CHECKPOINTS, keep=1) as checkpoints:

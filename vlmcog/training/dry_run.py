@@ -76,6 +76,7 @@ def trace(config: TrainConfig) -> TracedStep:
     model = registry.build(config.model)
     built = optimizer.build(config, jax.eval_shape(model.init, jax.random.key(0)))
     abstract = step.abstract_state(model, built, config.mesh, mesh)
+    optimizer.check_precision(built, abstract.params)
     with jax.set_mesh(mesh):
         traced = step.compiled_step(model, built, abstract).trace(abstract, _abstract_batch(model, config, mesh))
     return TracedStep(mesh, model, built, abstract, traced)

@@ -76,7 +76,7 @@ def build(config: TrainConfig, base: Any) -> Optimizer:
 
     Raises:
       UserError: `optimizer.trainable` or `optimizer.decayed` doesn't cover every parameter or has a rule without one;
-        adapters have nothing to adapt; a parameter that learns is bfloat16.
+        adapters have nothing to adapt.
     """
     adapters.check(config.lora, base)
     params = jax.eval_shape(lambda base: adapters.start(config.lora, base, jax.random.key(0)), base)
@@ -86,6 +86,20 @@ def build(config: TrainConfig, base: Any) -> Optimizer:
     kept = adapters.unflatten({name: leaf for name, leaf in adapters.flatten(decayed).items() if name in learning})
     method = METHODS[config.optimizer.method](config.optimizer, schedule, kept)
     return Optimizer(_clipped(method, config.optimizer.clip_norm), schedule, config.optimizer, config.lora, learning)
+
+
+def check_precision(optimizer: Optimizer, params: Any) -> None:
+    """Raises UserError where a parameter would learn in bfloat16.
+
+    At a learning rate of 1e-5 a step of Adam is rounded away in all but some 6 % of such weights.
+    """
+    shapes = adapters.flatten(params)
+    for name in sorted(optimizer.learning):
+        if shapes[name].dtype == jnp.bfloat16:
+            raise UserError(
+                f"{name} would learn in bfloat16, which rounds most updates away; set model.parameter_dtype='float32' "
+                "(model.compute_dtype='bfloat16' keeps the speed), or learn adapters: lora.language.rank=8"
+            )
 
 
 def trainable_rules(config: TrainConfig) -> Sequence[tuple[str, bool]]:
@@ -109,25 +123,15 @@ def make_schedule(peak: float, config: ScheduleConfig, total_steps: int) -> opta
 
 
 def _learning(config: TrainConfig, params: Any) -> frozenset[str]:
-    """The names of the parameters that learn.
-
-    None may be bfloat16: at a learning rate of 1e-5 a step of Adam is rounded away in all but some 6 % of the weights.
-    """
+    """The names of the parameters that learn."""
     if config.lora.active:
         rules = [(f".*({adapters.A}|{adapters.B})", True), *((also, True) for also in config.lora.also), (".*", False)]
         values = apply_rules("lora.also", rules, params)
     else:
         values = apply_rules("optimizer.trainable", trainable_rules(config), params)
-    shapes = adapters.flatten(params)
     learning = frozenset(name for name, value in adapters.flatten(values).items() if value is True)
     if not learning:
         raise UserError("optimizer.trainable freezes every parameter; leave some that learn")
-    for name in sorted(learning):
-        if shapes[name].dtype == jnp.bfloat16:
-            raise UserError(
-                f"{name} would learn in bfloat16, which rounds most updates away; set model.parameter_dtype='float32' "
-                "(model.compute_dtype='bfloat16' keeps the speed), or learn adapters: lora.language.rank=8"
-            )
     return learning
 
 

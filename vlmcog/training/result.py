@@ -1,5 +1,6 @@
 """What a run has learnt, as plain parameters of its model."""
 
+import dataclasses
 import pathlib
 
 import jax
@@ -8,6 +9,7 @@ from jax.sharding import Mesh
 from vlmcog.checkpoints import pretrained
 from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.errors import UserError
+from vlmcog.models import registry
 from vlmcog.models.boundary import Params, VisionLanguageModel
 from vlmcog.training import adapters, optimizer, sharding, step
 from vlmcog.training.config import MeshConfig, TrainConfig
@@ -53,6 +55,8 @@ def judged_step(checkpoints: Checkpoints, config: TrainConfig) -> int | None:
 def load_base(model: VisionLanguageModel, path: str, config: MeshConfig, mesh: Mesh) -> Params:
     """Returns the parameters to start from, laid out on the devices: another run's, or those of a public checkpoint.
 
+    They are read in the dtype that they are kept in, and turned into the model's.
+
     Args:
       model: whose parameters they are.
       path: the folder of a run, or what `pretrained.load` takes.
@@ -66,8 +70,14 @@ def load_base(model: VisionLanguageModel, path: str, config: MeshConfig, mesh: M
     is_run = (pathlib.Path(path) / CHECKPOINTS).is_dir()
     if not is_run:
         pretrained.check_tokenizer(path, model)
-    params = restore(pathlib.Path(path), model) if is_run else pretrained.load(path, model, where)
-    return jax.device_put(params, jax.tree.map(lambda leaf: leaf.sharding, where))
+    params = _of_run(pathlib.Path(path), model) if is_run else pretrained.load(path, model, where)
+    return jax.tree.map(lambda leaf, wanted: jax.device_put(leaf, wanted.sharding).astype(wanted.dtype), params, where)
+
+
+def _of_run(workdir: pathlib.Path, model: VisionLanguageModel) -> Params:
+    """The parameters of a run in the dtype that it keeps them in, which need not be the model's."""
+    dtype = read_config(workdir).model.parameter_dtype
+    return restore(workdir, registry.build(dataclasses.replace(model.config, parameter_dtype=dtype)))
 
 
 def _described(
