@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from vlmcog.scenes.equilibrium import in_equilibrium
 from vlmcog.scenes.physics import FRICTION, simulate
 from vlmcog.scenes.scene import CYLINDER, Block
 from vlmcog.scenes.statics import tower_margin
@@ -36,6 +37,14 @@ def test_a_standing_and_a_falling_tower():
 @pytest.mark.parametrize("offset", [0.49, 0.51])
 def test_a_tower_on_the_edge_has_no_label(offset):
     assert label([_cube(0.0), _cube(offset * SIDE, 1)], _rng()) is None
+
+
+@pytest.mark.parametrize("offset", [0.1, 0.8])
+def test_a_tower_that_statics_judge_otherwise_has_no_label(offset, monkeypatch):
+    tower = [_cube(0.0), _cube(offset * SIDE, 1)]
+    assert label(tower, _rng()) is not None
+    monkeypatch.setattr("vlmcog.scenes.truth.in_equilibrium", lambda *of, **by: not in_equilibrium(*of, **by))
+    assert label(tower, _rng()) is None
 
 
 def test_confidence_falls_towards_the_edge():

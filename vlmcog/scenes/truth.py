@@ -4,11 +4,11 @@ A scene is ambiguous, and has no label, where any of these does not hold:
 
 - no two blocks start inside each other;
 - a scene that asks what taking a block away would do stands while the block is there;
+- where a block falls in the simulation, no contact forces could keep the scene at rest, even with contacts larger by
+  `UNAMBIGUOUS`; where the simulation rests, forces exist that do, even with contacts smaller by as much
+  (`equilibrium.py`). A scene may also lean: some block moves, settles against another, and does not fall;
 - the static margin of a column of boxes (`statics.py`) is at least `UNAMBIGUOUS` from zero, and its sign is the
   simulation's verdict;
-- in every other scene, where a block falls in the simulation, no contact forces could keep the scene at rest, even with
-  contacts larger by `UNAMBIGUOUS`; where the simulation rests, forces exist that do, even with contacts smaller by as
-  much (`equilibrium.py`). A scene may also lean: some block moves, settles against another, and does not fall;
 - four simulations perturbed by up to `REJECTING_NOISE`, and one with the other friction cone, show the same.
 
 "The same" is: the same blocks fell, where a block is taken away; else the same answer to whether any falls, since how
@@ -57,8 +57,7 @@ def label(blocks: Sequence[Block], rng: np.random.Generator, *, removed: int | N
     truth = _without(blocks, removed)
     if margin is not None and any(truth.fell) != (margin < 0):
         return None
-    left = [block for index, block in enumerate(blocks) if index != removed]
-    equilibrium = _equilibrium(truth, left) if margin is None else margin > 0
+    equilibrium = _equilibrium(truth, [block for index, block in enumerate(blocks) if index != removed])
     if equilibrium is None:
         return None
     question = _Question(blocks, removed, truth, margin)
