@@ -8,8 +8,8 @@ settle against a neighbour) and fall in the simulation. The two disagree where a
 or falls that forces could hold without friction. Where forces could hold it by friction alone, they exist, and whether
 they arise depends on how the scene was built: such falls "slip". Scenes are as samplers propose
 them, redrawn only where blocks are inside each other; `near_edge` are towers evenly in +-0.15 sides.
-Ends with status 1 if they disagree anywhere in scenes whose margin is `UNAMBIGUOUS` or more from zero. Of each kind
-`--labels` scenes are labelled, too, to see the share that is refused.
+Of each kind `--labels` scenes are labelled, too, to see the share that is refused, and so is every scene of a margin of
+`UNAMBIGUOUS` or more from zero where the two disagree: ends with status 1 if such a scene has a label.
 """
 
 import argparse
@@ -59,7 +59,7 @@ class Verdict:
     held: int
     held_smooth: int | None
     motion: Motion
-    refused: bool | None
+    refused: bool | None = None
 
     @property
     def shows(self) -> str:
@@ -81,6 +81,11 @@ class Verdict:
         return self.held_smooth is not None and self.held_smooth <= _EDGE
 
     @property
+    def is_wrong(self) -> bool:
+        """Whether the two disagree although the margin leaves no doubt."""
+        return self.disagrees and not self.is_ambiguous
+
+    @property
     def is_ambiguous(self) -> bool:
         """Whether the margin is less than UNAMBIGUOUS from zero."""
         held = self.held if self.held_smooth is None else self.held_smooth
@@ -95,12 +100,12 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: the number of cores)")
     args = parser.parse_args(argv)
-    unambiguous = 0
+    mislabelled = 0
     for kind in args.kinds:
         verdicts = examine(kind, count=args.count, labels=args.labels, seed=args.seed, workers=args.workers)
-        print(table(kind, verdicts), flush=True)
-        unambiguous += sum(verdict.disagrees and not verdict.is_ambiguous for verdict in verdicts)
-    sys.exit(int(unambiguous > 0))
+        print(table(kind, verdicts, args.labels), flush=True)
+        mislabelled += sum(verdict.is_wrong and not verdict.refused for verdict in verdicts)
+    sys.exit(int(mislabelled > 0))
 
 
 def examine(kind: str, *, count: int, labels: int, seed: int, workers: int) -> list[Verdict]:
@@ -114,8 +119,14 @@ def examine(kind: str, *, count: int, labels: int, seed: int, workers: int) -> l
     return verdicts
 
 
-def table(kind: str, verdicts: Sequence[Verdict]) -> str:
-    """Returns the agreement table in Markdown, with the scenes that disagree where they should not."""
+def table(kind: str, verdicts: Sequence[Verdict], labels: int) -> str:
+    """Returns the agreement table in Markdown, with the scenes that disagree where they should not.
+
+    Args:
+      kind: the scenes' kind.
+      verdicts: on scenes 0, 1, ...
+      labels: how many of the first were labelled whatever the verdict.
+    """
     bins = collections.defaultdict(list)
     for verdict in verdicts:
         bins[verdict.held].append(verdict)
@@ -126,13 +137,15 @@ def table(kind: str, verdicts: Sequence[Verdict]) -> str:
     ]
     lines += ["|---|---|---|---|---|---|---|---|"]
     lines += [_row(held, bins[held]) for held in range(len(EDGES) + 1)]
-    wrong = [verdict.index for verdict in verdicts if verdict.disagrees and not verdict.is_ambiguous]
-    lines += ["", f"disagree at {UNAMBIGUOUS} or more from zero: {len(wrong)} {wrong[:EXAMPLES] or ''}"]
+    wrong = [verdict for verdict in verdicts if verdict.is_wrong]
+    examples = [verdict.index for verdict in wrong[:EXAMPLES]] or ""
+    has_label = sum(not verdict.refused for verdict in wrong)
+    lines += ["", f"disagree at {UNAMBIGUOUS} or more from zero: {len(wrong)} {examples}, labelled: {has_label}"]
     redrawn = sum(verdict.redrawn for verdict in verdicts)
     lines.append(f"redrawn, blocks inside each other: {redrawn}, {redrawn / (redrawn + len(verdicts)):.1%}")
-    labelled = [verdict.refused for verdict in verdicts if verdict.refused is not None]
-    if labelled:
-        lines.append(f"refused a label: {sum(labelled)} of {len(labelled)}, {np.mean(labelled):.1%}")
+    refused = [bool(verdict.refused) for verdict in verdicts[:labels]]
+    if refused:
+        lines.append(f"refused a label: {sum(refused)} of {len(refused)}, {np.mean(refused):.1%}")
     return "\n".join(lines)
 
 
@@ -154,8 +167,10 @@ def _judge(kind: str, seed: int, labels: int, index: int) -> Verdict:
     motion = simulate(standing, stop_at_first=True)
     held = levels_held(standing, EDGES)
     held_smooth = levels_held(standing, EDGES, friction=0.0) if any(motion.fell) and held > _EDGE else None
-    refused = label(proposal.blocks, rng, removed=proposal.removed) is None if index < labels else None
-    return Verdict(index, redrawn, held, held_smooth, motion, refused)
+    verdict = Verdict(index, redrawn, held, held_smooth, motion)
+    if index >= labels and not verdict.is_wrong:
+        return verdict
+    return dataclasses.replace(verdict, refused=label(proposal.blocks, rng, removed=proposal.removed) is None)
 
 
 def near_edge_tower(rng: np.random.Generator) -> Proposal:
