@@ -15,6 +15,8 @@ import importlib.util
 import os
 import pathlib
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -40,6 +42,10 @@ Draw = Callable[[], int]
 """Renders some pictures and says how many."""
 
 
+class MissingError(Exception):
+    """Why a peer can't take part."""
+
+
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
@@ -50,8 +56,8 @@ def main(argv: Sequence[str]) -> None:
     rates = _measure(works, args.rounds)
     for name, rate in rates.items():
         print(f"{name:44} {rate:8.1f} images/s")
-    for name in missing:
-        print(f"{name:44} not installed")
+    for name, why in missing.items():
+        print(f"{name:44} {why}")
     _ratios(rates)
     if not args.quick:
         print(f"{'built into array_record, 224 px':44} {_examples_a_second(args.look):8.1f} examples/s")
@@ -68,21 +74,21 @@ def _ours_name(blocks: int, size: int) -> str:
     return f"ours, {blocks} blocks, {size} px"
 
 
-def _works(look: str, *, quick: bool) -> tuple[dict[str, Draw], list[str]]:
+def _works(look: str, *, quick: bool) -> tuple[dict[str, Draw], dict[str, str]]:
     cases, sizes = (_OURS[:1], _PEER_SIZES[:1]) if quick else (_OURS, _PEER_SIZES)
     works: dict[str, Draw] = {}
-    missing: list[str] = []
+    missing: dict[str, str] = {}
     for blocks, size in cases:
         works[_ours_name(blocks, size)] = functools.partial(_draw_ours, _towers(blocks, look), size)
     scene = _towers(5, look)[0]
     peers = {"MuJoCo": _mujoco} if quick else {"MuJoCo": _mujoco, "PyBullet": _pybullet, "Mitsuba": _mitsuba}
     for peer, prepare in peers.items():
         for size in sizes:
-            draw = prepare(scene, size)
-            if draw is None:
-                missing.append(f"{peer}, 5 blocks, {size} px")
-            else:
-                works[f"{peer}, 5 blocks, {size} px"] = draw
+            name = f"{peer}, 5 blocks, {size} px"
+            try:
+                works[name] = prepare(scene, size)
+            except MissingError as error:
+                missing[name] = str(error)
     return works, missing
 
 
@@ -105,8 +111,9 @@ def _draw_ours(scenes: list[Scene], size: int) -> int:
     return len(render(scenes, size))
 
 
-def _mujoco(scene: Scene, size: int) -> Draw | None:
+def _mujoco(scene: Scene, size: int) -> Draw:
     """With its default shadows and anti-aliasing; one context, since a context belongs to one thread."""
+    _check_opengl()
     camera = scene.camera
     away = np.subtract(camera.position, camera.target)
     right = np.cross(-away, (0, 0, 1))
@@ -124,10 +131,7 @@ def _mujoco(scene: Scene, size: int) -> Draw | None:
     model = mujoco.MjModel.from_xml_string(world)  # pyright: ignore[reportAttributeAccessIssue]
     data = mujoco.MjData(model)  # pyright: ignore[reportAttributeAccessIssue]
     mujoco.mj_forward(model, data)  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        renderer = mujoco.Renderer(model, size, size)
-    except (ImportError, AttributeError, RuntimeError, mujoco.FatalError):  # pyright: ignore[reportAttributeAccessIssue]
-        return None
+    renderer = mujoco.Renderer(model, size, size)
 
     def draw() -> int:
         for _ in range(8):
@@ -138,13 +142,20 @@ def _mujoco(scene: Scene, size: int) -> Draw | None:
     return draw
 
 
+@functools.cache
+def _check_opengl() -> None:
+    """In another process, since GLFW without a display ends the one that asks for it."""
+    renders = "import mujoco; mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 8, 8).render()"
+    if subprocess.run([sys.executable, "-c", renders], capture_output=True, check=False).returncode:
+        raise MissingError("no OpenGL; with EGL or OSMesa installed, set MUJOCO_GL to egl or osmesa")
+
+
 def _text(values: Sequence[float] | np.ndarray) -> str:
     return " ".join(f"{value:.6g}" for value in values)
 
 
-def _pybullet(scene: Scene, size: int) -> Draw | None:
-    if importlib.util.find_spec("pybullet") is None:
-        return None
+def _pybullet(scene: Scene, size: int) -> Draw:
+    _check_installed("pybullet")
     import pybullet  # pyright: ignore[reportMissingImports]
 
     client = pybullet.connect(pybullet.DIRECT)
@@ -168,10 +179,14 @@ def _pybullet(scene: Scene, size: int) -> Draw | None:
     return draw
 
 
-def _mitsuba(scene: Scene, size: int) -> Draw | None:
-    if importlib.util.find_spec("mitsuba") is None:
-        return None
+def _mitsuba(scene: Scene, size: int) -> Draw:
+    _check_installed("mitsuba")
     return lambda: len(path_tracer.render([scene], size))
+
+
+def _check_installed(package: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise MissingError("not installed")
 
 
 def _measure(works: dict[str, Draw], rounds: int) -> dict[str, float]:
