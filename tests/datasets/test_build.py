@@ -181,17 +181,19 @@ def test_shortcut_over_the_limit_makes_no_dataset(tmp_path, quick_renderer):
     with pytest.raises(
         UserError, match=r"shortcut '.*' answers 0\.\d+ \[.*\] of the test trials of tower_falls right, over the limit"
     ):
-        build(spec, tmp_path, shortcut_limit=0.5)
-    assert not is_built(dataset_dir(parse(spec), tmp_path))
-    build(spec, tmp_path, shortcut_limit=1)
-    assert is_built(dataset_dir(parse(spec), tmp_path))
+        build(f"{spec}-limit50", tmp_path)
+    assert not is_built(dataset_dir(parse(f"{spec}-limit50"), tmp_path))
+    build(f"{spec}-limit99", tmp_path)
+    assert is_built(dataset_dir(parse(f"{spec}-limit99"), tmp_path))
 
 
 @pytest.mark.parametrize(
     ("spec", "options", "message"),
     [
         (SPEC, {"workers": 0}, "--workers is 0; it must be at least 1"),
-        (SPEC, {"shortcut_limit": 0.4}, "between 0.5 and 1"),
+        (f"{SPEC}-limit40", {}, "shortcut_limit is 40; it must be at least 50"),
+        (f"{SPEC}-limit101", {}, "at most 100"),
+        (f"{SPEC}-limit80", {"beam": ["runner=DirectRunner"]}, "--beam goes with neither"),
         (SPEC, {"workers": 2, "beam": ["runner=DirectRunner"]}, "--beam goes with neither"),
         ("lerer_towers", {"workers": 2}, "read from a release; leave out --workers"),
     ],

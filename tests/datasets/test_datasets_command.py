@@ -45,9 +45,9 @@ def test_shortcuts_are_printed_with_intervals(tmp_path, quick_renderer, capsys):
 
 def test_shortcuts_over_the_limit_are_an_error(tmp_path, quick_renderer):
     main(["build", SPEC, "--data_dir", str(tmp_path)])
-    with pytest.raises(UserError, match=r"over the limit 0\.5"):
-        main(["shortcuts", SPEC, "--data_dir", str(tmp_path), "--limit", "0.5"])
-    main(["shortcuts", SPEC, "--data_dir", str(tmp_path), "--limit", "1"])
+    with pytest.raises(UserError, match="over the limit of 50 %"):
+        main(["shortcuts", SPEC, "--data_dir", str(tmp_path), "--limit", "50"])
+    main(["shortcuts", SPEC, "--data_dir", str(tmp_path), "--limit", "100"])
 
 
 def test_shortcuts_need_a_synthetic_set(tmp_path):

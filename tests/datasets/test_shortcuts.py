@@ -98,9 +98,9 @@ def test_one_answer_in_training_is_refused():
 def test_limit_names_the_worst_shortcut_with_its_interval():
     train, test = _trials(300, SIZE, seed=0), _trials(200, SIZE, seed=1)
     spec, baselines = parse("cubeworld_towers"), shortcut_baselines(train, test)
-    with pytest.raises(UserError, match=rf"{SIZE}' answers (0\.9|1\.0)\d+ \[.*over the limit 0\.7"):
-        check(spec, baselines, 0.7)
-    check(spec, [baseline for baseline in baselines if baseline.name != SIZE], 0.7)
+    with pytest.raises(UserError, match=rf"{SIZE}' answers (0\.9|1\.0)\d+ \[.*over the limit of 70 %"):
+        check(spec, baselines, 70)
+    check(spec, [baseline for baseline in baselines if baseline.name != SIZE], 70)
 
 
 def test_order_of_the_training_trials_changes_nothing():

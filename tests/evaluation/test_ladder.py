@@ -21,9 +21,11 @@ def test_five_rungs_each_one_step_away(tuned_on):
 
 
 def test_the_ladder_of_small_towers():
-    names = [rung.evaluated_on for rung in ladder.rungs(parse("cubeworld_towers/cubeworld_small-train100-test50"))]
+    names = [
+        rung.evaluated_on for rung in ladder.rungs(parse("cubeworld_towers/cubeworld_small-train100-test50-limit80"))
+    ]
     assert names == [
-        "cubeworld_towers/cubeworld_small-train100-test50",
+        "cubeworld_towers/cubeworld_small-train100-test50-limit80",
         "cubeworld_towers/cubeworld_large-train1-validation1-test50",
         "cubeworld_towers/wooden_small-train1-validation1-test50",
         "lerer_towers",

@@ -21,9 +21,9 @@ from vlmcog.scenes.looks import LOOKS
 DESCRIPTION = """\
 Datasets of images, questions, truths and human judgments, made without TensorFlow.
 
-A dataset is named NAME/CONFIG. The synthetic sets cubeworld_towers and cubeworld_pyramids have the configs
-LOOK_SIZE, LOOK being cubeworld or wooden and SIZE small or large, and a suffix for each option that isn't at its
-default (-size224 -train8000 -validation500 -test1000 -seed0); the flags of `build` write the suffixes for you.
+A dataset is named NAME/CONFIG. The CONFIG of a synthetic set, cubeworld_..., is LOOK_SIZE, SIZE being small or large
+(`list` shows them all), and a suffix for each option that isn't at its default (-size224 -train8000 -validation500
+-test1000 -seed0 -limit100); the flags of `build` write the suffixes for you.
 The public sets have no config. lerer_towers, jenga, michotte and agents are read from a checkout of the release
 https://github.com/lsbuschoff/multimodal, and physion from one of
 https://github.com/cogtoolslab/physics-benchmarking-neurips2021 and a folder with a frame of each clip: STIM_ID.png, or
@@ -45,6 +45,7 @@ OPTION_HELP = {
     "validation": "scenes in the validation split",
     "test": "scenes in the test split",
     "seed": "drives everything random; same seed, same data",
+    "limit": "make nothing where a shortcut answers more than N %% of the test trials (see the command shortcuts)",
 }
 
 
@@ -83,8 +84,6 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, metavar="N", help=f"processes; {WORKERS_HELP}")
     text = "make the scenes in Apache Beam (pip install 'vlmcog[beam]') with these options; runner=DirectRunner alone"
     parser.add_argument("--beam", nargs="*", metavar="KEY=VALUE", help=text)
-    text = "make nothing where a shortcut's test accuracy is over this (see the command shortcuts)"
-    parser.add_argument("--shortcut_limit", type=float, metavar="ACCURACY", help=text)
     parser.set_defaults(run=_build)
 
 
@@ -101,7 +100,8 @@ def _add_shortcuts(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("name", metavar="NAME/CONFIG", help="a built synthetic dataset")
     _add_data_dir(parser)
-    parser.add_argument("--limit", type=float, metavar="ACCURACY", help="exit with status 2 where one is over this")
+    text = "exit with status 2 where one answers more than N %% right; by default the limit of the set's name"
+    parser.add_argument("--limit", type=int, metavar="N", help=text)
     parser.set_defaults(run=_shortcuts)
 
 
@@ -157,7 +157,6 @@ def _build(args: argparse.Namespace) -> None:
         frames=args.frames,
         workers=args.workers,
         beam=beam or (),
-        shortcut_limit=args.shortcut_limit,
     )
 
 
@@ -181,8 +180,7 @@ def _simulate(args: argparse.Namespace) -> None:
 def _shortcuts(args: argparse.Namespace) -> None:
     spec = parse(args.name)
     tasks = shortcuts.binary_tasks(spec)
-    if args.limit is not None:
-        shortcuts.check_limit(args.limit)
+    limited = spec if args.limit is None else dataclasses.replace(spec, shortcut_limit=args.limit)
     train, test = (load(spec, split, args.data_dir, tasks=tasks) for split in ("train", "test"))
     print(f"{spec}: logistic regression on {len(train)} training trials, {len(test)} test trials")
     baselines = shortcuts.shortcut_baselines(train, test)
@@ -191,8 +189,7 @@ def _shortcuts(args: argparse.Namespace) -> None:
         for baseline in of_task:
             interval = baseline.interval
             print(f"    {baseline.name:30} {baseline.accuracy:.3f}  [{interval.low:.3f}, {interval.high:.3f}]")
-    if args.limit is not None:
-        shortcuts.check(spec, baselines, args.limit)
+    shortcuts.check(spec, baselines, limited.shortcut_limit)
 
 
 def _publish(args: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ import absl.logging
 
 from vlmcog.datasets import registry, shortcuts, workers
 from vlmcog.datasets.location import build_command, dataset_dir, is_built
-from vlmcog.datasets.specs import SPLITS, DatasetSpec, parse
+from vlmcog.datasets.specs import NO_LIMIT, SPLITS, DatasetSpec, parse
 from vlmcog.errors import UserError
 
 
@@ -29,7 +29,6 @@ def build(
     frames: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     beam: Sequence[str] = (),
-    shortcut_limit: float | None = None,
 ) -> pathlib.Path:
     """Makes a dataset, unless it is there already, and returns its folder.
 
@@ -43,17 +42,16 @@ def build(
       workers: processes that make scenes (see `workers.make_all`); a script that gives more than 1 guards its main
         module by `if __name__ == "__main__"`.
       beam: options of an Apache Beam pipeline, such as `runner=DirectRunner`, that makes the scenes instead.
-      shortcut_limit: the accuracy that no shortcut may exceed on the test split, or the set isn't made.
 
     Raises:
       UserError: an unknown spec, a release that is missing, wrong or not the one that an existing set was made from, a
-        folder that can't be written, another build of the same set under way, a shortcut over the limit, or options
-        that can't go together.
+        folder that can't be written, another build of the same set under way, a shortcut over the spec's limit, or
+        options that can't go together.
     """
     spec = parse(spec) if isinstance(spec, str) else spec
     if spec.is_synthetic and release is not None:
         raise UserError(f"{spec} is made from scenes, not from a release; leave out the release {release}")
-    _check_options(spec, workers, beam, shortcut_limit)
+    _check_options(spec, workers, beam)
     inputs = _inputs(spec, release, frames)
     digest = None if release is None else registry.builder_class(spec.name).read(*inputs).digest()
     directory = dataset_dir(spec, data_dir)
@@ -68,24 +66,24 @@ def build(
         _check_possible(spec)
     with _sole_writer(directory.parent):
         if spec.is_synthetic and not beam:
-            _write_scenes(spec, directory, workers, shortcut_limit)
+            _write_scenes(spec, directory, workers)
         else:
             _write(spec, directory, frames_dir=inputs[1], manual_dir=release, **_beam_settings(beam))
     _say(f"{spec} is in {directory}")
     return directory
 
 
-def _check_options(spec: DatasetSpec, workers: int | None, beam: Sequence[str], shortcut_limit: float | None) -> None:
-    if not spec.is_synthetic and (workers is not None or beam or shortcut_limit is not None):
-        raise UserError(f"{spec} is read from a release; leave out --workers, --beam and --shortcut_limit")
+def _check_options(spec: DatasetSpec, workers: int | None, beam: Sequence[str]) -> None:
+    if not spec.is_synthetic and (workers is not None or beam):
+        raise UserError(f"{spec} is read from a release; leave out --workers and --beam")
     if workers is not None and workers < 1:
         raise UserError(f"--workers is {workers}; it must be at least 1")
-    if beam and (workers is not None or shortcut_limit is not None):
-        raise UserError("--beam goes with neither --workers nor --shortcut_limit; use the command `shortcuts --limit`")
+    is_limited = spec.shortcut_limit < NO_LIMIT
+    if beam and (workers is not None or is_limited):
+        raise UserError("--beam goes with neither --workers nor --limit; use the command `shortcuts --limit`")
     if beam and importlib.util.find_spec("apache_beam") is None:
         raise UserError("--beam needs Apache Beam: pip install 'vlmcog[beam]'")
-    if shortcut_limit is not None:
-        shortcuts.check_limit(shortcut_limit)
+    if is_limited:
         shortcuts.binary_tasks(spec)
 
 
@@ -106,13 +104,13 @@ def _check_possible(spec: DatasetSpec) -> None:
     maker(spec.kind, seed=spec.seed, split=SPLITS[0], split_size=spec.split_size, look=spec.look)
 
 
-def _write_scenes(spec: DatasetSpec, directory: pathlib.Path, count: int | None, shortcut_limit: float | None) -> None:
+def _write_scenes(spec: DatasetSpec, directory: pathlib.Path, count: int | None) -> None:
     chunk_dir = directory.with_name(f"chunks.{directory.name}")
     with _emptied_folder(chunk_dir):
         workers.make_all(spec, chunk_dir, count)
-        if shortcut_limit is not None:
+        if spec.shortcut_limit < NO_LIMIT:
             train, test = (shortcuts.trials_of_chunks(spec, split, chunk_dir) for split in ("train", "test"))
-            shortcuts.check(spec, shortcuts.shortcut_baselines(train, test), shortcut_limit)
+            shortcuts.check(spec, shortcuts.shortcut_baselines(train, test), spec.shortcut_limit)
         _write(spec, directory, chunk_dir=chunk_dir)
         shutil.rmtree(chunk_dir)
 

@@ -63,21 +63,15 @@ def shortcut_baselines(train: Iterable[Trial], test: Iterable[Trial]) -> list[Sh
     return [baseline for task, table in new.items() for baseline in _baselines(task, seen[task], table)]
 
 
-def check(spec: DatasetSpec, baselines: Sequence[Shortcut], limit: float) -> None:
-    """Raises UserError where a shortcut's accuracy on the test trials is over `limit`."""
+def check(spec: DatasetSpec, baselines: Sequence[Shortcut], limit: int) -> None:
+    """Raises UserError where a shortcut answers more than `limit` per cent of the test trials right."""
     worst = max(baselines, key=lambda baseline: baseline.accuracy)
-    if worst.accuracy > limit:
+    if 100 * worst.correct.sum() > limit * len(worst.correct):  # whole numbers: at the limit is not over it
         interval = worst.interval
         raise UserError(
             f"{spec}: shortcut {worst.name!r} answers {worst.accuracy:.3f} [{interval.low:.3f}, {interval.high:.3f}] "
-            f"of the test trials of {worst.task} right, over the limit {limit}; raise the limit or choose another set"
+            f"of the test trials of {worst.task} right, over the limit of {limit} %; raise that or choose another set"
         )
-
-
-def check_limit(limit: float) -> None:
-    """Raises UserError where a limit on accuracy is out of range."""
-    if not 0.5 <= limit <= 1:
-        raise UserError(f"the shortcut limit is {limit}; it must be an accuracy between 0.5 and 1")
 
 
 def binary_tasks(spec: DatasetSpec) -> tuple[str, ...]:

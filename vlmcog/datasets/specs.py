@@ -16,8 +16,16 @@ from vlmcog.scenes.looks import LOOKS
 SPLITS = ("train", "validation", "test")
 SPLIT_SIZES = ("small", "large")
 DEFAULT_CONFIG = "cubeworld_small"
-SUFFIXES = {"size": "image_size", "train": "train", "validation": "validation", "test": "test", "seed": "seed"}
-LEAST = {"image_size": 16, "train": 1, "validation": 1, "test": 1, "seed": 0}
+SUFFIXES = {
+    "size": "image_size",
+    "train": "train",
+    "validation": "validation",
+    "test": "test",
+    "seed": "seed",
+    "limit": "shortcut_limit",
+}
+LEAST = {"image_size": 16, "train": 1, "validation": 1, "test": 1, "seed": 0, "shortcut_limit": 50}
+NO_LIMIT = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +41,8 @@ class DatasetSpec:
       validation: number of scenes in the validation split.
       test: number of scenes in the test split.
       seed: drives everything random.
+      shortcut_limit: the percentage of test trials that no simple cue may answer right, or the set isn't made (see
+        `shortcuts.py`); `NO_LIMIT` asks nothing.
 
     Raises:
       UserError: an unknown name, look or size, or an option out of range.
@@ -46,6 +56,7 @@ class DatasetSpec:
     validation: int = 500
     test: int = 1000
     seed: int = 0
+    shortcut_limit: int = NO_LIMIT
 
     def __post_init__(self) -> None:
         _check_known("dataset", self.name, registry.NAMES)
@@ -58,6 +69,8 @@ class DatasetSpec:
         for field, least in LEAST.items():
             if getattr(self, field) < least:
                 raise UserError(f"dataset {self}: {field} is {getattr(self, field)}; it must be at least {least}")
+        if self.shortcut_limit > NO_LIMIT:
+            raise UserError(f"dataset {self}: shortcut_limit is {self.shortcut_limit}; it is a percentage, at most 100")
 
     @property
     def is_synthetic(self) -> bool:

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from vlmcog.datasets.registry import SYNTHETIC
-from vlmcog.datasets.specs import LOOKS, SPLIT_SIZES, DatasetSpec, parse
+from vlmcog.datasets.specs import LOOKS, NO_LIMIT, SPLIT_SIZES, DatasetSpec, parse
 from vlmcog.tasks.registry import get_task
 
 SAME_SPLIT, OPPOSITE_SPLIT, OTHER_LOOK = "same split", "opposite split", "other look"
@@ -79,7 +79,7 @@ def rungs(tuned_on: DatasetSpec) -> tuple[Rung, ...]:
     """
     specs = [tuned_on]
     if tuned_on.is_synthetic:
-        elsewhere = dataclasses.replace(tuned_on, train=1, validation=1)
+        elsewhere = dataclasses.replace(tuned_on, train=1, validation=1, shortcut_limit=NO_LIMIT)
         specs += [
             dataclasses.replace(elsewhere, split_size=_other(tuned_on.split_size, SPLIT_SIZES)),
             dataclasses.replace(elsewhere, look=_other(tuned_on.look, LOOKS)),
