@@ -22,7 +22,7 @@ from vlmcog.models.activations import gated_gelu_tanh
 from vlmcog.models.attention import KeysValues, attend, soft_cap, window_mask
 from vlmcog.models.config import DecoderConfig
 from vlmcog.models.hugging_face import DECODER_KEYS, Rule, expect_config, sizes_to, within
-from vlmcog.models.layers import Network, dropout, dtypes_of, split_batch, stack_layers
+from vlmcog.models.layers import Network, dropout, dtypes_of, split_batch, stack_layers, whole_rows
 from vlmcog.models.norms import RMSNorm
 from vlmcog.models.products import product
 from vlmcog.models.rope import frequencies, rotate
@@ -181,7 +181,7 @@ class _Embedder(nn.Module):
     def setup(self) -> None:
         init = nn.initializers.normal(self.width**-0.5)
         shape = (self.vocabulary_size, self.width)
-        self.table = self.param("input_embedding", init, shape, self.param_dtype)
+        self.table = whole_rows(self.param("input_embedding", init, shape, self.param_dtype))
 
     def encode(self, tokens):
         # sqrt(d) is rounded to the compute dtype, as it was when the public weights were trained.

@@ -107,7 +107,8 @@ class GenerativeModel(Model):
 
         def read(hidden: Array, targets: Array) -> tuple[Array, Array]:
             logits = self._apply("logits", params, hidden)
-            return _log_probability(logits, targets), jnp.argmax(logits, axis=-1) == targets
+            chosen = _at(logits, targets)  # compared with the largest, since argmax counts along the whole vocabulary
+            return chosen - jax.nn.logsumexp(logits, axis=-1), chosen == logits.max(axis=-1)
 
         if not self.config.loss_by_token:
             return read(hidden, targets)
@@ -204,5 +205,8 @@ def choose(logits: Float[Array, "b v"], temperature: float, top_p: float, rng: P
 
 
 def _log_probability(logits: Float[Array, "*#b v"], tokens: Int[Array, "*#b"]) -> Float[Array, "*#b"]:
-    chosen = jnp.take_along_axis(logits, tokens[..., None], axis=-1, mode="clip")[..., 0]
-    return chosen - jax.nn.logsumexp(logits, axis=-1)
+    return _at(logits, tokens) - jax.nn.logsumexp(logits, axis=-1)
+
+
+def _at(logits: Float[Array, "*#b v"], tokens: Int[Array, "*#b"]) -> Float[Array, "*#b"]:
+    return jnp.take_along_axis(logits, tokens[..., None], axis=-1, mode="clip")[..., 0]

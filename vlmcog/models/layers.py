@@ -12,7 +12,8 @@ from jaxtyping import Array, Float
 
 from vlmcog.models.config import ModelConfig
 
-BATCH_AXES = ("data", "fsdp", "fsdp_inner")  # of a mesh that has them, over which batches are split
+OUTER, INNER = "fsdp", "fsdp_inner"
+BATCH_AXES = ("data", OUTER, INNER)  # of a mesh that has them, over which batches are split
 
 
 class Network(nn.Module, kw_only=True):
@@ -85,3 +86,14 @@ def split_batch(x: Float[Array, "b ..."]) -> Float[Array, "b ..."]:
     if ways == 1 or x.shape[0] % ways:  # one example, as when parameters are made
         return x
     return jax.lax.with_sharding_constraint(x, PartitionSpec(axes, *[PartitionSpec.UNCONSTRAINED] * (x.ndim - 1)))
+
+
+def whole_rows(table: Float[Array, "v d"]) -> Float[Array, "v d"]:
+    """Gathers the rows of an embedding where a second axis splits them; the vocabulary stays split over the first.
+
+    Left to itself the compiler moves the logits of all devices instead, which are many times as large.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if INNER not in mesh.axis_names or table.shape[0] % mesh.shape[OUTER]:
+        return table
+    return jax.lax.with_sharding_constraint(table, PartitionSpec(OUTER))
