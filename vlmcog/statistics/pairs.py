@@ -7,13 +7,14 @@ answered.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from vlmcog.statistics.intervals import LEVEL, RESAMPLES, Interval, Weights, two_way_bootstrap
 
 Rows = Float[np.ndarray, "people items"]
 
-_IN_CACHE = 50_000
+_IN_CACHE = 200_000
+_EXACT = 4096
 
 
 def kappa_matrix(
@@ -30,7 +31,8 @@ def kappa_matrix(
     chosen = [responses == option for option in np.unique(responses[given])]
     of_first = [_product(option, given, items) for option in chosen[:-1]]
     agreed = sum((_product(option, option, items) for option in chosen), np.zeros((len(responses),) * 2))
-    return _kappas(_product(given, given, items), agreed, of_first, [counts.T for counts in of_first])
+    kappas, defined = _kappas(_product(given, given, items), agreed, of_first, [counts.T for counts in of_first])
+    return np.where(defined, kappas, np.nan)
 
 
 def mean_kappa(responses: Rows) -> float:
@@ -61,37 +63,38 @@ def pair_mean(values: Float[np.ndarray, "n n"], weights: Weights) -> Float[np.nd
 def _mean_kappas(responses: Rows, people: Weights, items: Weights) -> Float[np.ndarray, " r"]:
     """The mean over pairs as often as each person, and each item, was drawn; either may have one row, for all.
 
-    Counts are whole numbers, which single precision holds exactly up to 2^24.
+    One person's pairs are counted in few and large products, or the threads that share them mostly wait. Counts and
+    their products are whole numbers, which single precision holds exactly up to 2^24.
     """
     if len(items) == 1:
         return pair_mean(kappa_matrix(responses, items[0]), people)
-    first, second = np.triu_indices(len(responses), 1)
+    drawn = items.T.astype(np.float32 if responses.shape[1] <= _EXACT else float)
+    options = np.unique(responses[~np.isnan(responses)])
     total, count = np.zeros((2, len(items)))
-    for block in _divided(len(first), responses.shape[1]):
-        choices = _choices(responses, first[block], second[block])
-        for part in _divided(len(items), len(block)):
-            n, agreed, *chosen = (items[part].astype(np.float32) @ choices).astype(float)
-            kappas = _kappas(n, agreed, chosen[::2], chosen[1::2])
-            drawn = people[part] if len(people) > 1 else people
-            weights = np.where(np.isnan(kappas), 0.0, drawn[:, first[block]] * drawn[:, second[block]])
-            total[part] += (weights * np.nan_to_num(kappas)).sum(-1)
-            count[part] += weights.sum(-1)
+    for person in range(len(responses) - 1):
+        choices = _choices(responses[person], responses[person + 1 :], options).astype(drawn.dtype)
+        for part in _parts(len(items), choices[..., 0].size):
+            n, agreed, *chosen = (choices.reshape(-1, len(drawn)) @ drawn[:, part]).reshape(*choices.shape[:2], -1)
+            kappas, defined = _kappas(n, agreed, chosen[::2], chosen[1::2])
+            own, others = np.split((people[part] if len(people) > 1 else people).T[person:], [1])
+            total[part] += own[0] * (kappas * others).sum(0)
+            count[part] += own[0] * (defined * others).sum(0)
     return np.where(count > 0, total / np.where(count > 0, count, 1.0), np.nan)
 
 
-def _divided(n: int, width: int) -> list[Int[np.ndarray, " part"]]:
-    """Divides n rows of that width into parts that stay in the processor's cache."""
-    return np.array_split(np.arange(n), max(1, min(n, n * width // _IN_CACHE)))
+def _parts(n: int, width: int) -> list[slice]:
+    """Divides n columns of that height into parts that stay in the processor's cache."""
+    step = max(1, _IN_CACHE // width)
+    return [slice(start, start + step) for start in range(0, n, step)]
 
 
 def _choices(
-    responses: Rows, first: Int[np.ndarray, " pairs"], second: Int[np.ndarray, " pairs"]
-) -> Float[np.ndarray, "choices items pairs"]:
-    """What `_kappas` counts of each pair: both answered; both alike; by option, the first, and the second, chose it."""
-    given = ~np.isnan(responses)
-    x, y, both = responses[first], responses[second], given[first] & given[second]
-    chosen = [(row == option) & both for option in np.unique(responses[given])[:-1] for row in (x, y)]
-    return np.stack([both, x == y, *chosen]).astype(np.float32).swapaxes(1, 2)
+    own: Float[np.ndarray, " items"], others: Float[np.ndarray, "others items"], options: Float[np.ndarray, " options"]
+) -> Bool[np.ndarray, "choices others items"]:
+    """What `_kappas` counts of a pair: both answered; both alike; by option, the first, and the second, chose it."""
+    both = ~np.isnan(own) & ~np.isnan(others)
+    chosen = [(given == option) & both for option in options[:-1] for given in (own, others)]
+    return np.stack([both, own == others, *chosen])
 
 
 def _kappas(
@@ -99,16 +102,17 @@ def _kappas(
     agreed: Float[np.ndarray, "*pairs"],
     first: Sequence[Float[np.ndarray, "*pairs"]],
     second: Sequence[Float[np.ndarray, "*pairs"]],
-) -> Float[np.ndarray, "*pairs"]:
+) -> tuple[Float[np.ndarray, "*pairs"], Bool[np.ndarray, "*pairs"]]:
     """Kappas from counts: items that both answered, that they agreed on, and on which either chose each option.
 
-    The last option is not among them: it has what is left.
+    The last option is not among them: it has what is left. With the kappas goes whether each is defined; 0 stands for
+    one that isn't: its numerator is 0.
     """
     expected, constant = np.zeros_like(n), n == 0
     for x, y in zip([*first, n - sum(first)], [*second, n - sum(second)], strict=True):
         expected += x * y
         constant |= np.maximum(x, y) >= n
-    return np.where(constant, np.nan, (n * agreed - expected) / np.where(constant, 1.0, n * n - expected))
+    return np.divide(n * agreed - expected, np.where(constant, 1, n * n - expected), dtype=float), ~constant
 
 
 def _product(
