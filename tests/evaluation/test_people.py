@@ -71,9 +71,14 @@ def test_simulated_participants_are_called_so(trials):
 
 
 def test_the_item_table_holds_no_single_person():
-    table = people.item_table(everyone(np.array([[0.0, 1.0], [1.0, np.nan]])), ["a", "b"], evaluated_on="s")
-    expected = {"evaluated_on": ["s", "s"], "who": ["people"] * 2, "item": ["a", "b"], "mean": [0.5, 1.0], "n": [2, 1]}
-    assert table.to_dict("list") == expected
+    responses = np.array([[0.0, 1.0, 20.0], [1.0, np.nan, 40.0], [1.0, np.nan, 90.0]])
+    table = people.item_table(everyone(responses), ["a", "b", "c"], evaluated_on="s")
+    assert list(table) == ["evaluated_on", "who", "item", "mean", "sd", "n"]
+    assert set(table.evaluated_on) == {"s"}
+    assert set(table.who) == {"people"}
+    np.testing.assert_allclose(table["mean"], [2 / 3, 1, 50])
+    np.testing.assert_allclose(table["sd"], [np.std([0, 1, 1], ddof=1), np.nan, np.std([20, 40, 90], ddof=1)])
+    assert list(table.n) == [3, 1, 3]
 
 
 def test_people_are_scored_person_by_person_as_a_vote_and_with_each_other(answers_table, rng):

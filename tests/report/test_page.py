@@ -1,13 +1,17 @@
 import dataclasses
 import html.parser
 import json
+import math
 import re
 
+import numpy as np
 import pytest
 
 from vlmcog.errors import UserError
 from vlmcog.evaluation import ladder
+from vlmcog.report import page
 from vlmcog.report.__main__ import main
+from vlmcog.report.content import Sampling
 from vlmcog.report.page import write_report
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -135,6 +139,52 @@ def test_people_are_shown_only_where_there_are_people(make_run):
         classes = {element.attributes.get("class") for element in page.elements}
         assert ("people-band" in classes) is shown
         assert any("what people see" in heading.text for heading in page.all("h2")) is shown
+
+
+def standing_of(points, sampling, task):
+    rung = dataclasses.make_dataclass("Rung", ["is_binary"])(task == "binary")
+    return dataclasses.make_dataclass("Standing", ["rung", "points", "sampling"])(rung, points, sampling)
+
+
+def in_polygon(corners, x, y):
+    """Whether points of percentages lie between the left and the right edge of a band."""
+    left, right = corners[: len(corners) // 2], corners[len(corners) // 2 :][::-1]
+    low, high = (np.interp(y, edge[::-1, 1], edge[::-1, 0]) for edge in (left, right))
+    return (low <= x) & (x <= high)
+
+
+@pytest.mark.parametrize("kind", ["binary", "rating"])
+def test_the_band_holds_95_percent_of_a_perfect_models_points(kind):
+    rng = np.random.default_rng(0)
+    n, items = 40, 20_000
+    if kind == "binary":
+        perfect = rng.random(items)
+        people, sampling, high = rng.binomial(n, perfect) / n, Sampling(math.nan, n), 1.0
+    else:
+        perfect = rng.uniform(5, 95, items)
+        people, sampling, high = perfect + rng.normal(0, 20 / math.sqrt(n), items), Sampling(20.0, n), 100.0
+    band = page.perfect_band(standing_of(((0.0, high, -1),), sampling, kind))
+    corners = np.array([corner.split(",") for corner in band.split()], float)
+    inside = in_polygon(corners, 100 * people / high, 100 - 100 * perfect / high)
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.01)
+    half_as_many = page.perfect_band(
+        standing_of(((0.0, high, -1),), dataclasses.replace(sampling, answers=n / 2), kind)
+    )
+    assert half_as_many != band
+
+
+def test_without_single_answers_ratings_have_no_band():
+    assert page.perfect_band(standing_of(((0.0, 100.0, -1),), Sampling(math.nan, 20.0), "rating")) == ""
+    assert page.perfect_band(standing_of(((0.0, 100.0, -1),), None, "rating")) == ""
+
+
+def test_the_scatter_shows_where_a_perfect_model_would_be(make_run):
+    found = page_of(make_run())
+    (band,) = found.all("polygon")
+    assert len(band.attributes["points"].split()) > 50
+    (figure,) = [e for e in found.all("svg") if "Each of 40 items" in e.attributes.get("aria-label", "")]
+    assert "its ceiling" in figure.attributes["aria-label"]
+    assert any("of a perfect model\u2019s points" in e.text for e in found.all("li"))
 
 
 def test_simulated_participants_are_never_called_people(make_run):

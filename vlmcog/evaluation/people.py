@@ -23,7 +23,7 @@ from vlmcog.tasks.registry import get_task
 
 SLOW_RESAMPLES = 500
 """Of statistics over pairs of people, and of those that are resampled one by one."""
-COLUMNS = ("evaluated_on", "who", "item", "mean", "n")
+COLUMNS = ("evaluated_on", "who", "item", "mean", "sd", "n")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,8 +75,11 @@ def gather(source: TrialSource, items: Sequence[str], judgments: pd.DataFrame | 
 
 
 def item_table(people: People, items: Sequence[str], *, evaluated_on: str) -> pd.DataFrame:
-    """Returns each item's mean response and how many people gave one; no single person's answers."""
-    table = pd.DataFrame({"item": list(items), "mean": people.means, "n": people.n})
+    """Returns each item's mean response, their standard deviation and how many people gave one; no single answers.
+
+    The standard deviation (of a sample) is NaN where fewer than two answered, or only means were published.
+    """
+    table = pd.DataFrame({"item": list(items), "mean": people.means, "sd": _deviations(people), "n": people.n})
     return table.assign(evaluated_on=evaluated_on, who=people.name).loc[:, list(COLUMNS)]
 
 
@@ -96,6 +99,13 @@ def people_metrics(answers: pd.DataFrame, people: People) -> list[Metric]:
     metrics = _against_truth(people.responses[:, known], answer[known].astype(float), space) if known.any() else []
     metrics += _with_each_other(people.responses, space) + _ceilings(people.responses, space)
     return [dataclasses.replace(metric, model=people.name) for metric in metrics]
+
+
+def _deviations(people: People) -> Float[np.ndarray, " items"]:
+    if people.responses is None:
+        return np.full(len(people.means), np.nan)
+    squares = np.nansum(np.square(people.responses - people.means), axis=0)
+    return np.where(people.n > 1, np.sqrt(squares / np.maximum(people.n - 1, 1)), np.nan)
 
 
 def _name(participants: Sequence[str]) -> str:

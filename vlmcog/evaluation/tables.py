@@ -2,7 +2,7 @@
 
 answers/NAME.csv      what the model answered, a row an item
 observers/NAME.csv    the same of the observers, one below the other
-people/NAME.csv       people's mean response to each item, where people were asked
+people/NAME.csv       people's mean response to each item and how far they differ, where people were asked
 consistency/NAME.csv  every two of people, model and observers compared in their errors
 metrics.csv           tidy: one number a row
 """
@@ -23,7 +23,7 @@ from vlmcog.files import atomic_path
 METRICS, MANIFEST = "metrics.csv", "manifest.json"
 ANSWERS, OBSERVERS, PEOPLE, CONSISTENCY, EXAMPLES = "answers", "observers", "people", "consistency", "examples"
 NUMBERS = {
-    **dict.fromkeys(("value", "ci_low", "ci_high", "log_probability", "mean"), float),
+    **dict.fromkeys(("value", "ci_low", "ci_high", "log_probability", "mean", "sd"), float),
     **dict.fromkeys(("error_consistency", "observed", "expected", "lowest", "highest"), float),
     **dict.fromkeys(("accuracy_difference", "p_holm"), float),
     **dict.fromkeys(("response", "answer", "n", "seed"), int),
@@ -67,7 +67,7 @@ def answers_path(workdir: pathlib.Path, rung: Rung) -> pathlib.Path:
 
 
 def people_path(workdir: pathlib.Path, rung: Rung) -> pathlib.Path:
-    """Where people's item means lie, if people were asked."""
+    """Where the means of people's answers to each item lie, if people were asked."""
     return workdir / PEOPLE / f"{rung.stem}.csv"
 
 
@@ -106,7 +106,7 @@ def read_metrics(workdir: pathlib.Path, *, run: str, make_it: str) -> pd.DataFra
 
 
 def read_people(path: pathlib.Path, *, make_it: str) -> pd.DataFrame:
-    """Reads people's item means."""
+    """Reads what people said of each item."""
     return read(path, people_lib.COLUMNS, make_it=make_it)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -50,6 +51,24 @@ class Pair:
 
 
 @dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How far single answers to an item differ, and how many there are of one.
+
+    Attributes:
+      deviation: the standard deviation of answers to one item, pooled over items; NaN where only means are known.
+      answers: how many an item has: the harmonic mean, which is the one that a mean's variance goes by.
+    """
+
+    deviation: float
+    answers: float
+
+    def error(self, mean: float, *, is_binary: bool) -> float:
+        """Returns the standard error of people's mean where all people would say `mean`: of yes and no, a share."""
+        deviation = math.sqrt(mean * (1 - mean)) if is_binary else self.deviation
+        return deviation / math.sqrt(self.answers)
+
+
+@dataclasses.dataclass(frozen=True)
 class Standing:
     """What was measured on one evaluated set.
 
@@ -60,6 +79,7 @@ class Standing:
       examples: some of its stimuli.
       differing: those on which model and people differ most.
       points: for each item judged by people, their mean response, the model's graded answer and the truth.
+      sampling: how far a mean of so many people's answers may lie from what all people would say.
       reliability: bins of P(yes) with how often the answer was yes, where there is a truth.
       consistency: every two of people, model and observers compared in their errors.
     """
@@ -70,6 +90,7 @@ class Standing:
     examples: tuple[Example, ...]
     differing: tuple[Example, ...] = ()
     points: tuple[tuple[float, float, int], ...] = ()
+    sampling: Sampling | None = None
     reliability: tuple[Bin, ...] = ()
     consistency: tuple[Pair, ...] = ()
 
@@ -176,14 +197,15 @@ def _standing(workdir: pathlib.Path, rung: Rung, rows: pd.DataFrame, record: dic
     facts = record["evaluations"].get(rung.evaluated_on, {})
     make_it = _evaluate(workdir, rung.evaluated_on)
     answers = tables.read_answers(tables.answers_path(workdir, rung), run=record["run"], make_it=make_it)
-    has_people = bool(facts.get("people"))
+    people = tables.read_people(tables.people_path(workdir, rung), make_it=make_it) if facts.get("people") else None
     return Standing(
         rung=rung,
         facts=facts,
         estimates=tuple(_estimate(row, facts.get("undefined", {})) for row in rows.itertuples()),
         examples=_read_examples(tables.examples_path(workdir, rung), make_it),
-        differing=_read_examples(tables.differing_path(workdir, rung), make_it) if has_people else (),
-        points=tuple(_points(workdir, rung, answers, make_it)) if has_people else (),
+        differing=() if people is None else _read_examples(tables.differing_path(workdir, rung), make_it),
+        points=() if people is None else tuple(_points(people, rung, answers)),
+        sampling=None if people is None else _sampling(people),
         reliability=tuple(_reliability(answers)) if rung.is_binary else (),
         consistency=tuple(_pairs(workdir, rung, make_it)),
     )
@@ -201,15 +223,17 @@ def _read_examples(path: pathlib.Path, make_it: str) -> tuple[Example, ...]:
         raise UserError(f"cannot read {path} ({type(error).__name__}); make it anew with: {make_it}") from None
 
 
-def _points(
-    workdir: pathlib.Path, rung: Rung, answers: pd.DataFrame, make_it: str
-) -> Iterator[tuple[float, float, int]]:
-    people = tables.read_people(tables.people_path(workdir, rung), make_it=make_it)
+def _points(people: pd.DataFrame, rung: Rung, answers: pd.DataFrame) -> Iterator[tuple[float, float, int]]:
     means = dict(zip(people.item, people["mean"], strict=True))
     graded = as_arrays(answers, get_task(rung.task).answers).graded
     for item, value, answer in zip(answers.item, graded, answers.answer, strict=True):
         if not np.isnan(means.get(item, np.nan)):
             yield means[item], float(value), int(answer)
+
+
+def _sampling(people: pd.DataFrame) -> Sampling:
+    judged = people.loc[people.n > 0]
+    return Sampling(float(np.sqrt((judged["sd"] ** 2).mean())), float(1 / (1 / judged.n).mean()))
 
 
 def _reliability(answers: pd.DataFrame) -> list[Bin]:

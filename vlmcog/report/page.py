@@ -59,6 +59,8 @@ ALIGNMENT = (
     "signed_root_r2",
     "mixed_slope",
 )
+_BAND_STEPS = 60
+_IN_95 = 1.96
 CEILINGS = ("leave_one_out_pearson", "pearson_ceiling", "pearson_cap_of_yes_or_no", "accuracy", "majority_accuracy")
 
 
@@ -120,6 +122,7 @@ def render(content: Content) -> str:
         accuracy=accuracy_axis(content),
         unit=scale.UNIT,
         answer_axis=answer_axis,
+        perfect_band=perfect_band,
         curves=curves(content),
         get_task=get_task,
         config=json.dumps(dataclasses.asdict(content.config), indent=2),
@@ -137,6 +140,23 @@ def answer_axis(standing: Standing) -> Scale:
     if standing.rung.is_binary:
         return scale.UNIT
     return scale.value_scale([value for people, model, _ in standing.points for value in (people, model)])
+
+
+def perfect_band(standing: Standing) -> str:
+    """Returns a polygon around the diagonal that holds about 95 % of a perfect model's points; empty where unknown.
+
+    Such a model answers what all people would say; the people who were asked are a sample, whose mean lies within 1.96
+    standard errors of it. For shares this is the region that Wilson's interval is made of.
+    """
+    axis, sampling = answer_axis(standing), standing.sampling
+    answers = [axis.low + (axis.high - axis.low) * k / _BAND_STEPS for k in range(_BAND_STEPS + 1)]
+    reach = (
+        [_IN_95 * sampling.error(answer, is_binary=standing.rung.is_binary) for answer in answers] if sampling else []
+    )
+    if not reach or math.isnan(reach[0]):
+        return ""
+    left, right = ([(a + side * r, a) for a, r in zip(answers, reach, strict=True)] for side in (-1, 1))
+    return scale.polyline([*left, *reversed(right)], axis, axis)
 
 
 def error_matrix(standing: Standing) -> Matrix:
