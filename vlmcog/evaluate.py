@@ -191,7 +191,12 @@ def _score(
     noise = fitted_noise.fit(source, people)
     others = observers.observer_answers(source, answers, shortcuts, noise)
     everyone = pd.concat([answers, others], ignore_index=True) if len(others) else answers
-    scored = observers.chance(answers) + _score_each(everyone, people) + observers.fitted(noise)
+    scored = (
+        observers.chance(answers)
+        + _score_each(everyone, people)
+        + observers.fitted(noise)
+        + observers.unanswered(source)
+    )
     if people is not None:
         scored += mixed_fits.slope(answers, people) + people_lib.people_metrics(answers, people)
         means = people_lib.item_table(people, answers.item, evaluated_on=rung.evaluated_on)

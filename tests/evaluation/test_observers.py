@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -6,6 +7,9 @@ import pytest
 from vlmcog.datasets.shortcuts import Shortcut
 from vlmcog.evaluation import observers
 from vlmcog.evaluation.metrics import model_metrics
+from vlmcog.scenes.labelled import Outcome
+from vlmcog.scenes.looks import LOOKS, dress
+from vlmcog.scenes.scene import Block
 from vlmcog.statistics.intervals import wilson
 
 
@@ -54,3 +58,15 @@ def test_without_truths_there_is_no_chance_and_no_majority(answers_table, trials
     answers = answers_table([[0.5, 0.5]], [-1])
     assert observers.chance(answers) == []
     assert set(observers.observer_answers(trials(1, truths=[-1]), answers).model) == {"observer: height"}
+
+
+def test_the_noisy_simulator_says_why_it_has_no_answers(trials):
+    (reason,) = observers.unanswered(trials(3))
+    assert (reason.model, reason.name, reason.n) == ("observer: noisy simulator (0.1 sides)", "accuracy", 3)
+    assert np.isnan(reason.value)
+    assert reason.undefined == "no scene to simulate"
+    scene = dress(
+        "tower", (Block(size=(0.2,) * 3, position=(0.0, 0.0, 0.1)),), LOOKS["cubeworld"], np.random.default_rng(0)
+    )
+    shown = [dataclasses.replace(t, scene=scene.to_json(), outcome=Outcome((False,)).to_json()) for t in trials(3)]
+    assert observers.unanswered(shown) == []

@@ -5,6 +5,7 @@ Their answers are tables like a model's and are scored like a model's; their nam
 
 import functools
 import json
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,9 +15,11 @@ from jaxtyping import Float
 from vlmcog.datasets.features import NO_ANSWER
 from vlmcog.datasets.read import TrialSource
 from vlmcog.datasets.shortcuts import Shortcut
+from vlmcog.evaluation.asking import ask
 from vlmcog.evaluation.fitted_noise import FittedNoise
 from vlmcog.evaluation.metrics import Metric
-from vlmcog.humans.heuristics import OBSERVERS, noisy_simulator
+from vlmcog.humans.heuristics import NOISY_SIMULATOR, OBSERVERS, noisy_simulator, why_not_simulated
+from vlmcog.tasks.registry import get_task
 
 OBSERVER = "observer: "
 CHANCE, MAJORITY, LOGISTIC = f"{OBSERVER}chance", f"{OBSERVER}majority", f"{OBSERVER}logistic"
@@ -34,6 +37,16 @@ def chance(answers: pd.DataFrame) -> list[Metric]:
 def fitted(noise: FittedNoise | None) -> list[Metric]:
     """Returns the noise that was fitted to people, in sides; nothing where none was."""
     return [Metric(f"{OBSERVER}{noise.name}", "fitted_noise", noise.position, noise.n, noise.interval)] if noise else []
+
+
+def unanswered(source: TrialSource) -> list[Metric]:
+    """Returns why the noisy simulator has no answers to a set, where it has none, in the place of its first metric."""
+    found = next(((trial, reason) for trial in source if (reason := why_not_simulated(trial))), None)
+    if found is None:
+        return []
+    trial, reason = found
+    name = get_task(trial.task).answers.metrics[0]
+    return [Metric(f"{OBSERVER}{NOISY_SIMULATOR}", name, math.nan, len(source), reason=reason)]
 
 
 def observer_answers(
@@ -60,10 +73,10 @@ def observer_answers(
     observers = dict(OBSERVERS)
     if noise:
         observers[noise.name] = functools.partial(noisy_simulator, noise=noise.noise)
-    for name, observe in observers.items():
-        given = [probabilities for trial in source if (probabilities := observe(trial)) is not None]
-        if len(given) == len(answers):
-            tables.append(_table(answers, f"{OBSERVER}{name}", given))
+    for name, given in zip(observers, ask(list(observers.values()), source), strict=True):
+        known = [probabilities for probabilities in given if probabilities is not None]
+        if len(known) == len(answers):
+            tables.append(_table(answers, f"{OBSERVER}{name}", known))
     return pd.concat(tables, ignore_index=True) if tables else answers.iloc[:0]
 
 

@@ -1,9 +1,10 @@
 """Observers that answer from a trial's scene: simple rules, the exact simulator, a noisy one.
 
 Each maps a trial to P(option), or to None where it has no answer: a rule about towers before a pyramid, a simulator
-before a photograph. None of them is a person, and none sees a picture.
+before a photograph (`why_not_simulated` says why). None of them is a person, and none sees a picture.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Protocol
@@ -11,14 +12,18 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float
 
-from vlmcog.humans.noisy_simulator import Noise, p_fall
+from vlmcog.humans import noisy_simulator as simulator
+from vlmcog.humans.noisy_simulator import Noise
+from vlmcog.scenes.labelled import LabelledScene, Outcome
 from vlmcog.scenes.scene import Scene
-from vlmcog.scenes.statics import is_column
+from vlmcog.tasks.registry import get_task
 
 TOWER_FALLS = "tower_falls"
 MIDDLE_HEIGHT = 4.5
 """In blocks: midway between the lowest and the highest tower."""
 NOISE = Noise(position=0.1)
+SIMULATIONS = 20
+"""Of a scene that has to be simulated, which takes 3-60 ms a time: enough to grade an answer in steps of 5 %."""
 
 
 class Stimulus(Protocol):
@@ -54,6 +59,11 @@ class Stimulus(Protocol):
         """The scene as JSON; empty for a photograph."""
         ...
 
+    @property
+    def outcome(self) -> str:
+        """What its simulation showed, as JSON; empty for a photograph."""
+        ...
+
 
 Probabilities = Float[np.ndarray, " options"]
 
@@ -80,18 +90,45 @@ def exact_simulator(stimulus: Stimulus) -> Probabilities | None:
 
 
 def noisy_simulator(stimulus: Stimulus, noise: Noise = NOISE) -> Probabilities | None:
-    """The noisy simulator of single columns, which takes no time; see `noisy_simulator.py` for other scenes."""
-    if stimulus.task != TOWER_FALLS or not stimulus.scene:
+    """The noisy simulator: in each simulation the blocks that fall decide the answer, as they do in the truth.
+
+    A column's fall is judged by statics, 200 times; what has to be simulated is so `SIMULATIONS` times.
+    """
+    if why_not_simulated(stimulus):
         return None
-    blocks = Scene.from_json(stimulus.scene).blocks
-    return _yes(p_fall(blocks, noise)) if is_column(blocks) else None
+    scene, outcome = Scene.from_json(stimulus.scene), Outcome.from_json(stimulus.outcome)
+    task = get_task(stimulus.task)
+    truth, is_any = task.truth, task.answers.kind == "binary"  # a yes or no is about whether any block falls
+    assert truth is not None
+    n = SIMULATIONS if takes_long(stimulus) else simulator.SIMULATIONS
+    fell = simulator.falling(scene.blocks, noise, removed=outcome.removed, n=n, is_any=is_any)
+    answers = [truth(LabelledScene(scene, dataclasses.replace(outcome, fell=tuple(flags)))) for flags in fell.tolist()]
+    return np.bincount(answers, minlength=len(stimulus.options)) / n
 
 
+def takes_long(stimulus: Stimulus) -> bool:
+    """Whether the noisy simulator has to simulate: statics don't tell what happens in the scene."""
+    if why_not_simulated(stimulus):
+        return False
+    removed = Outcome.from_json(stimulus.outcome).removed
+    return not simulator.is_analytic(Scene.from_json(stimulus.scene).blocks, NOISE, removed=removed)
+
+
+def why_not_simulated(stimulus: Stimulus) -> str:
+    """Says why the noisy simulator has no answer to a trial; empty where it has one."""
+    if not stimulus.scene or not stimulus.outcome:
+        return "no scene to simulate"
+    if Outcome.from_json(stimulus.outcome).clearances is not None:
+        return "the scene does not hold how its balls roll"
+    return ""
+
+
+NOISY_SIMULATOR = f"noisy simulator ({NOISE.position:g} sides)"
 OBSERVERS: dict[str, Callable[[Stimulus], Probabilities | None]] = {
     "height": height,
     "lean": lean,
     "exact simulator": exact_simulator,
-    f"noisy simulator ({NOISE.position:g} sides)": noisy_simulator,
+    NOISY_SIMULATOR: noisy_simulator,
 }
 
 

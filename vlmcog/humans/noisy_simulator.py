@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 
 from vlmcog.scenes.geometry import rotation_matrix
-from vlmcog.scenes.physics import fallen
+from vlmcog.scenes.physics import fallen, overlapping
 from vlmcog.scenes.scene import Block, Quaternion
 from vlmcog.scenes.statics import column_margin, is_column
 
@@ -45,29 +45,60 @@ class NoiseFit:
 def p_fall(
     blocks: Sequence[Block], noise: Noise, *, removed: int | None = None, n: int = SIMULATIONS, seed: int = 0
 ) -> float:
-    """Returns the share of noisy simulations in which a block falls.
-
-    Equal seeds give equal draws, scaled by the noise, so that P(fall) changes smoothly with it. Where the noise moves
-    only the boxes of a column, the analytic support-polygon test gives each verdict, a thousand times as fast.
-    """
-    if noise.force == 0 and removed is None and len(blocks) > 1 and is_column(blocks):
-        return float((_column_margins(blocks, noise, n, seed) < 0).mean())
-    return float((n_falling(blocks, noise, removed=removed, n=n, seed=seed) > 0).mean())
+    """Returns the share of noisy simulations in which a block falls; see `falling`."""
+    return float(falling(blocks, noise, removed=removed, n=n, seed=seed, is_any=True).any(-1).mean())
 
 
 def n_falling(
     blocks: Sequence[Block], noise: Noise, *, removed: int | None = None, n: int = SIMULATIONS, seed: int = 0
 ) -> Int[np.ndarray, " n"]:
     """Returns how many blocks fall in each of `n` noisy simulations, the removed block taken away before them."""
+    return falling(blocks, noise, removed=removed, n=n, seed=seed).sum(-1)
+
+
+def falling(
+    blocks: Sequence[Block],
+    noise: Noise,
+    *,
+    removed: int | None = None,
+    n: int = SIMULATIONS,
+    seed: int = 0,
+    is_any: bool = False,
+) -> Bool[np.ndarray, "n blocks"]:
+    """Returns which blocks fall in each of `n` noisy simulations.
+
+    Equal seeds give equal draws, scaled by the noise, so that P(fall) changes smoothly with it. A block that would be
+    seen inside another one is seen where it is. Where only `is_any` is asked, and the noise moves only the boxes of a
+    column, the analytic support-polygon test gives each verdict, a thousand times as fast.
+
+    Args:
+      blocks: the scene's blocks.
+      noise: how badly they are seen.
+      removed: the block that is taken away before the simulation, and doesn't fall.
+      n: simulations.
+      seed: of the noise.
+      is_any: only whether any falls is asked: flags of the others may then be wrong.
+    """
+    if is_any and is_analytic(blocks, noise, removed=removed):
+        return np.repeat(_column_margins(blocks, noise, n, seed)[:, None] < 0, len(blocks), axis=1)
     rng = np.random.default_rng(seed)
-    counts = np.empty(n, int)
+    left = [index for index in range(len(blocks)) if index != removed]
+    fell = np.zeros((n, len(blocks)), bool)
     for k in range(n):
         shifts = rng.standard_normal((len(blocks), 2)) * noise.position
         strength, direction = abs(rng.standard_normal()) * noise.force, rng.uniform(0, 2 * math.pi)
-        seen = [_moved(block, shift) for block, shift in zip(blocks, shifts, strict=True)]
-        left = [block for index, block in enumerate(seen) if index != removed]
-        counts[k] = sum(fallen(_pushed(left, strength, direction) if strength else left))
-    return counts
+        moved = _seen(blocks, shifts)
+        seen = [moved[index] for index in left]
+        if seen and strength:
+            fell[k, left] = fallen(_pushed(seen, strength, direction), stop_at_first=is_any)[1:]
+        elif seen:
+            fell[k, left] = fallen(seen, stop_at_first=is_any)
+    return fell
+
+
+def is_analytic(blocks: Sequence[Block], noise: Noise, *, removed: int | None = None) -> bool:
+    """Whether statics answer, at once, whether any block of a noisy scene falls."""
+    return noise.force == 0 and removed is None and len(blocks) > 1 and is_column(blocks)
 
 
 def fit(
@@ -121,6 +152,17 @@ def _column_margins(blocks: Sequence[Block], noise: Noise, n: int, seed: int) ->
         yaws=np.broadcast_to(yaws, (n, len(blocks))),
         densities=np.broadcast_to([block.density for block in blocks], (n, len(blocks))),
     )
+
+
+def _seen(blocks: Sequence[Block], shifts: Float[np.ndarray, "blocks 2"]) -> list[Block]:
+    """The blocks out of place; those that would be inside another one are put back until none is."""
+    seen = [_moved(block, shift) for block, shift in zip(blocks, shifts, strict=True)]
+    if is_column(blocks):
+        return seen  # no block beside another
+    while jammed := [index for index in overlapping(seen) if seen[index] is not blocks[index]]:
+        for index in jammed:
+            seen[index] = blocks[index]
+    return seen
 
 
 def _moved(block: Block, shift: Float[np.ndarray, "2"]) -> Block:

@@ -122,8 +122,9 @@ class Standing:
 
     @property
     def observers(self) -> list[Estimate]:
-        """The accuracies of observers other than chance."""
-        return [e for e in self.estimates if e.metric == "accuracy" and e.who.startswith(OBSERVER) and e.who != CHANCE]
+        """The accuracies of observers other than chance, of those that have one."""
+        known = (e for e in self.estimates if e.metric == "accuracy" and not math.isnan(e.value))
+        return [e for e in known if e.who.startswith(OBSERVER) and e.who != CHANCE]
 
 
 @dataclasses.dataclass(frozen=True)
