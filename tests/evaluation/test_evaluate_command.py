@@ -81,7 +81,9 @@ def test_real_photographs_and_people_end_to_end(trained, tmp_path, release, caps
     assert set(mine.index) == {"accuracy", "brier", "mixed_slope"} | calibration | distances | alike
     assert tuple(mine.loc["mixed_slope", ["value", "ci_low", "ci_high"]]) == (0.3, -0.4, 1.0)
     observers = metrics[metrics.model.str.startswith("observer: ")]
-    assert set(observers.model) == {"observer: chance", "observer: majority", "observer: height"}
+    simulator = "observer: noisy simulator (0.1 sides)"
+    assert set(observers.model) == {"observer: chance", "observer: majority", "observer: height", simulator}
+    assert observers.value[observers.model == simulator].isna().all()  # a photograph holds no scene to simulate
     for name in ("observer: majority", "observer: height"):
         assert set(observers.metric[observers.model == name]) == set(mine.index) - {
             "mixed_slope"

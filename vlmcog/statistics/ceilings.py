@@ -14,7 +14,7 @@ import functools
 import math
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Num
 
 from vlmcog.statistics.agreement import pearson
 from vlmcog.statistics.intervals import (
@@ -27,7 +27,8 @@ from vlmcog.statistics.intervals import (
 )
 
 Responses = Float[np.ndarray, "people items"]
-HALVES = 500
+HALVES = 5000
+"""Random ones: with 500, a reliability of 0.92 moved by 0.002 from one seed to the next; this many leave 0.0005."""
 
 
 def item_means(responses: Responses) -> Float[np.ndarray, " items"]:
@@ -184,12 +185,15 @@ def _majority_accuracies(
 
 
 def _half_means(responses: Responses, seed: int, halves: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    orders = [rng.permutation(len(responses)) for _ in range(halves)]
-    middle = len(responses) // 2
-    first = np.stack([_mean(responses[order[:middle]]) for order in orders])
-    second = np.stack([_mean(responses[order[middle:]]) for order in orders])
-    return first, second
+    rng, people = np.random.default_rng(seed), len(responses)
+    is_first = np.zeros((halves, people))
+    for half in is_first:
+        half[rng.permutation(people)[: people // 2]] = 1
+    given = ~np.isnan(responses)
+    filled, counted = np.where(given, responses, 0.0), given.astype(float)
+    return _quotient(is_first @ filled, is_first @ counted), _quotient(
+        (1 - is_first) @ filled, (1 - is_first) @ counted
+    )
 
 
 def _reliabilities(
@@ -248,8 +252,12 @@ def _defined_means(values: Float[np.ndarray, "r k"], weights: Weights) -> Float[
 
 def _mean(responses: Responses) -> Float[np.ndarray, " items"]:
     """The mean over people who answered; written out, since `nanmean` warns where nobody did."""
-    count = (~np.isnan(responses)).sum(0)
-    return np.where(count > 0, np.nansum(responses, axis=0) / np.maximum(count, 1), np.nan)
+    return _quotient(np.nansum(responses, axis=0), (~np.isnan(responses)).sum(0))
+
+
+def _quotient(total: Float[np.ndarray, "*n"], count: Num[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    """Totals by counts; NaN where there is nothing to count."""
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _defined_mean(values: Float[np.ndarray, " n"]) -> float:
