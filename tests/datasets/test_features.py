@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vlmcog.datasets.features import NO_ANSWER, Aggregate, Judgment, Trial, encode, features
-from vlmcog.datasets.read import TrialSource, fingerprint
-from vlmcog.datasets.specs import DatasetSpec
+from vlmcog.datasets.read import Place, TrialSource, fingerprint
 from vlmcog.datasets.trial_builder import TrialBuilder
 
 _text = st.text(max_size=20).filter(lambda text: "\x00" not in text)
@@ -68,7 +67,7 @@ def _written_and_read(trials, folder) -> list[Trial]:
     builder = type("Listed", (_Listed,), {"trials": trials}, skip_registration=True)(data_dir=folder)
     builder.download_and_prepare()
     records = builder.as_data_source("test", decoders={"image": tfds.decode.SkipDecoding()})
-    source = TrialSource(DatasetSpec("lerer_towers"), "test", records, range(len(records)))
+    source = TrialSource("lerer_towers", "test", [Place(records, index) for index in range(len(records))])
     read = sorted(source, key=lambda trial: int(trial.item.partition(":")[0]))
     return [dataclasses.replace(trial, item=trial.item.partition(":")[2]) for trial in read]
 

@@ -10,6 +10,8 @@ from vlmcog.datasets.build import build
 from vlmcog.datasets.read import fingerprint, load
 from vlmcog.errors import UserError
 from vlmcog.humans import judgments
+from vlmcog.scenes.scene import Scene
+from vlmcog.tasks.perception import PERCEPTION
 
 TOWERS = "cubeworld_towers/cubeworld_small-size16-train12-validation1-test1"
 PYRAMIDS = "cubeworld_pyramids/cubeworld_small-size16-train4-validation1-test1"
@@ -106,3 +108,49 @@ def test_damaged_set_is_named(towers, tmp_path):
     shard.unlink()
     with pytest.raises(UserError, match=f"{shard.name} is missing; remove"):
         towers()
+
+
+@pytest.fixture
+def both(tmp_path, quick_renderer):
+    for dataset in (TOWERS, PYRAMIDS):
+        build(dataset, tmp_path)
+    return lambda **kwargs: load(f"{TOWERS}+{PYRAMIDS}", "train", tmp_path, **kwargs)
+
+
+def test_joined_sets_are_read_one_after_the_other(both, tmp_path):
+    parts = [list(load(dataset, "train", tmp_path)) for dataset in (TOWERS, PYRAMIDS)]
+    assert fingerprint(both()) == fingerprint([*parts[0], *parts[1]])
+    falls = both(tasks=("tower_falls", "red_block_any"))
+    assert [trial.task for trial in falls] == ["tower_falls"] * 12 + ["red_block_any"] * 4
+    with pytest.raises(
+        UserError, match=r"cubeworld_pyramids/\S+ has no trial of task 'tower_falls'; it has red_block_any"
+    ):
+        both(tasks=("tower_falls",))
+    with pytest.raises(UserError, match="comes twice"):
+        load(f"{TOWERS}+{TOWERS}", "train", tmp_path)
+
+
+def test_the_first_items_are_those_of_a_smaller_set(both, tmp_path):
+    smaller = TOWERS.replace("train12", "train5")
+    build(smaller, tmp_path)
+    first = both(items=5)
+    assert len(first) == 5 + 2 * 4  # of four pyramids, all, with two questions each
+    assert {trial.item for trial in load(smaller, "train", tmp_path)} == {
+        trial.item for trial in first if trial.n_blocks and trial.task == "tower_falls"
+    }
+
+
+def test_neutral_questions_are_put_to_any_scene(both):
+    source = both(tasks=tuple(task.name for task in PERCEPTION))
+    assert {trial.task for trial in source} <= {task.name for task in PERCEPTION}
+    counts = [trial for trial in source if trial.task == "block_count"]
+    assert len(counts) == 12 + 4
+    for trial in counts:
+        assert trial.options[trial.answer] == str(len(Scene.from_json(trial.scene).blocks))
+    assert {question for question, _ in source.asked()} == {trial.question for trial in source}
+
+
+def test_neutral_questions_are_not_asked_of_photographs(tmp_path, release):
+    build("lerer_towers", tmp_path, release=release)
+    with pytest.raises(UserError, match="shows photographs, and 'has_blue' is asked of synthetic scenes alone"):
+        load("lerer_towers", "test", tmp_path, tasks=("has_blue",))

@@ -111,6 +111,15 @@ def parse(text: str) -> DatasetSpec:
     return spec
 
 
+def parse_joined(text: str) -> tuple[DatasetSpec, ...]:
+    """Reads the names of several sets with `+` between; raises UserError as `parse` does, or where one comes twice."""
+    specs = tuple(map(parse, text.split("+")))
+    for spec in specs:
+        if specs.count(spec) > 1:
+            raise UserError(f"dataset {spec} comes twice in {text!r}; name it once")
+    return specs
+
+
 def _parse_synthetic(name: str, config: str) -> DatasetSpec:
     match = re.fullmatch(r"([a-z]+)_([a-z]+)((?:-[a-z]+-?[0-9]+)*)", config)
     if match is None:

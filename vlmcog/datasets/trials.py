@@ -21,13 +21,15 @@ def item_name(split: str, index: int) -> str:
 def trials(
     spec: DatasetSpec, item: str, labelled: LabelledScene, image: UInt8[np.ndarray, "h w 3"], tasks: Sequence[Task]
 ) -> Iterator[Trial]:
-    """Yields each task's question about a scene, with its truth."""
+    """Yields each task's question about a scene, with its truth; one that doesn't suit the scene is left out."""
     for task in tasks:
-        yield _trial(spec, item, labelled, image, task)
+        assert task.truth is not None
+        answer = task.truth(labelled)
+        if answer is not None:
+            yield _trial(spec, item, labelled, image, task, answer)
 
 
-def _trial(spec: DatasetSpec, item: str, labelled: LabelledScene, image: np.ndarray, task: Task) -> Trial:
-    assert task.truth is not None
+def _trial(spec: DatasetSpec, item: str, labelled: LabelledScene, image: np.ndarray, task: Task, answer: int) -> Trial:
     scene, margin = labelled.scene, labelled.outcome.margin
     confidence = labelled.outcome.confidence
     return Trial(
@@ -36,7 +38,7 @@ def _trial(spec: DatasetSpec, item: str, labelled: LabelledScene, image: np.ndar
         task=task.name,
         question=task.question,
         options=task.answers.options,
-        answer=task.truth(labelled),
+        answer=answer,
         n_blocks=measures.n_blocks(scene),
         height=measures.height(scene),
         margin=math.nan if margin is None else margin,

@@ -9,6 +9,7 @@ from vlmcog.tasks.heaps import RED_BRICK_ANY, RED_BRICK_COUNT, RED_BRICK_RESPONS
 from vlmcog.tasks.jenga import JENGA_COUNT, JENGA_RESPONSIBILITY
 from vlmcog.tasks.michotte import MICHOTTE_COUNTERFACTUAL, MICHOTTE_OUTCOME
 from vlmcog.tasks.mixed import MIXED_TOWER_FALLS
+from vlmcog.tasks.perception import PERCEPTION
 from vlmcog.tasks.physion import PHYSION_CONTACT
 from vlmcog.tasks.pyramids import RED_BLOCK_ANY, RED_BLOCK_COUNT
 from vlmcog.tasks.sides import SIDE_FALLS
@@ -39,6 +40,7 @@ TASKS: dict[str, Task] = {
         AGENTS_INTENTION,
         AGENTS_COUNTERFACTUAL,
         PHYSION_CONTACT,
+        *PERCEPTION,
     )
 }
 

@@ -16,11 +16,12 @@ class Task:
       domain: the cognitive domain, such as `intuitive_physics` or `causal_reasoning`.
       question: the text put to models and people.
       answers: the answer space.
-      truth: the index of the right option for a labelled scene; None for a question that is put to photographs alone.
+      truth: the index of the right option for a labelled scene, or None of a scene that the question doesn't suit; None
+        for a question that is put to photographs alone.
     """
 
     name: str
     domain: str
     question: str
     answers: AnswerSpace
-    truth: Callable[[LabelledScene], int] | None = None
+    truth: Callable[[LabelledScene], int | None] | None = None
