@@ -100,8 +100,8 @@ class _Run:
     name: str
 
     @property
-    def tuned_on(self) -> DatasetSpec:
-        return specs.parse(self.config.data.dataset)
+    def tuned_on(self) -> tuple[DatasetSpec, ...]:
+        return specs.parse_joined(self.config.data.dataset)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -116,7 +116,9 @@ def _open_run(workdir: pathlib.Path) -> _Run:
     return _Run(workdir, workdir_lib.read_config(workdir), manifest.read(workdir)["run"])
 
 
-def _choose(datasets: Sequence[str], tuned_on: DatasetSpec, data_dir: str | os.PathLike[str] | None) -> Iterator[Rung]:
+def _choose(
+    datasets: Sequence[str], tuned_on: Sequence[DatasetSpec], data_dir: str | os.PathLike[str] | None
+) -> Iterator[Rung]:
     for name in datasets:
         if name != LADDER:
             yield ladder.rung(name, tuned_on)
@@ -213,7 +215,7 @@ def _score(
     rows = metrics.table(
         scored,
         run=run.name,
-        tuned_on=str(run.tuned_on),
+        tuned_on=run.config.data.dataset,
         evaluated_on=rung.evaluated_on,
         seed=run.config.seed,
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from vlmcog import command_line
 from vlmcog.datasets.build import build
-from vlmcog.datasets.specs import parse
+from vlmcog.datasets.specs import parse_joined
 from vlmcog.evaluation import ladder
 from vlmcog.evaluation.summary import summary
 from vlmcog.memory import use_huge_pages
@@ -54,7 +54,7 @@ def quickstart(config: TrainConfig, workdir: pathlib.Path, *, release: pathlib.P
     from vlmcog.report.page import write_report
     from vlmcog.train import train
 
-    for rung in ladder.rungs(parse(config.data.dataset)):
+    for rung in ladder.rungs(parse_joined(config.data.dataset)):
         if rung.spec.is_synthetic:
             build(rung.spec, config.data.data_dir)
         elif release is not None:

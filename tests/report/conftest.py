@@ -18,7 +18,7 @@ from vlmcog.evaluation.metrics import Metric
 from vlmcog.tasks.registry import get_task
 from vlmcog.training import config as config_lib
 
-TUNED_ON = parse("cubeworld_towers/cubeworld_small-size64")
+TUNED_ON = (parse("cubeworld_towers/cubeworld_small-size64"),)
 QUALITY = {ladder.SAME_SPLIT: 4.0, ladder.REAL_PHOTOS: 0.5, ladder.OTHER_DOMAIN: 0.0}
 
 
@@ -73,7 +73,7 @@ def evaluated(tmp_path_factory):
     @functools.cache
     def make(name, rungs, names, constant, person):
         workdir = tmp_path_factory.mktemp("evaluated") / name
-        config = config_lib.TrainConfig(data=config_lib.DataConfig(dataset=str(TUNED_ON)))
+        config = config_lib.TrainConfig(data=config_lib.DataConfig(dataset=str(TUNED_ON[0])))
         workdir.mkdir()
         (workdir / "config.json").write_text(config_lib.to_json(config))
         chosen = [rung for rung in ladder.rungs(TUNED_ON) if rung.name in rungs]

@@ -8,7 +8,7 @@ from vlmcog.evaluation import ladder
 from vlmcog.report import wording
 from vlmcog.report.content import Content, Estimate, Standing
 
-TUNED_ON = parse("cubeworld_towers/cubeworld_small")
+TUNED_ON = (parse("cubeworld_towers/cubeworld_small"),)
 
 
 def content(**accuracies):

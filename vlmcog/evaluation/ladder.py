@@ -10,7 +10,7 @@ Whatever differs in several ways, or asks another question than the dataset's ma
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from vlmcog.datasets.registry import SYNTHETIC
 from vlmcog.datasets.specs import LOOKS, NO_LIMIT, SPLIT_SIZES, DatasetSpec, parse
@@ -19,6 +19,7 @@ from vlmcog.tasks.registry import get_task
 SAME_SPLIT, OPPOSITE_SPLIT, OTHER_LOOK = "same split", "opposite split", "other look"
 REAL_PHOTOS, OTHER_DOMAIN, ELSEWHERE = "real photos", "other domain", "elsewhere"
 LADDER = (SAME_SPLIT, OPPOSITE_SPLIT, OTHER_LOOK, REAL_PHOTOS, OTHER_DOMAIN)
+_ORDER = (*LADDER, ELSEWHERE)
 
 MAIN_TASK = {  # the question with which a dataset stands on the ladder, a yes/no question where it has one
     "cubeworld_towers": "tower_falls",
@@ -72,24 +73,19 @@ class Rung:
         return self.evaluated_on.replace("/", ".").replace(":", ".")
 
 
-def rungs(tuned_on: DatasetSpec) -> tuple[Rung, ...]:
-    """Returns the rungs for a model tuned on a synthetic set, easiest first; a public set has its own rung alone.
+def rungs(tuned_on: Sequence[DatasetSpec]) -> tuple[Rung, ...]:
+    """Returns the rungs for a model tuned on synthetic sets, easiest first; a public set has its own rung alone.
 
     Sets that nobody trains on are asked for with a single training scene; their test scenes don't depend on that.
     """
-    specs = [tuned_on]
-    if tuned_on.is_synthetic:
-        elsewhere = dataclasses.replace(tuned_on, train=1, validation=1, shortcut_limit=NO_LIMIT)
-        specs += [
-            dataclasses.replace(elsewhere, split_size=_other(tuned_on.split_size, SPLIT_SIZES)),
-            dataclasses.replace(elsewhere, look=_other(tuned_on.look, LOOKS)),
-            PHOTOS,
-            dataclasses.replace(elsewhere, name=_other_domain(tuned_on.name)),
-        ]
-    return tuple(rung(str(spec), tuned_on) for spec in specs)
+    specs = list(tuned_on)
+    for spec in (spec for own in tuned_on for spec in _elsewhere(own)):
+        if not any(_differing(spec, other) == [] for other in specs):
+            specs.append(spec)
+    return tuple(sorted((rung(str(spec), tuned_on) for spec in specs), key=lambda rung: _ORDER.index(rung.name)))
 
 
-def rung(evaluated_on: str, tuned_on: DatasetSpec) -> Rung:
+def rung(evaluated_on: str, tuned_on: Sequence[DatasetSpec]) -> Rung:
     """Returns the rung that `NAME/CONFIG` or `NAME/CONFIG:TASK` is for a model tuned on `tuned_on`.
 
     Raises:
@@ -102,15 +98,35 @@ def rung(evaluated_on: str, tuned_on: DatasetSpec) -> Rung:
     return Rung(classify(tuned_on, spec) if task == main else ELSEWHERE, spec, task)
 
 
-def classify(tuned_on: DatasetSpec, spec: DatasetSpec) -> str:
-    """Returns where a dataset stands on the ladder: the one thing in which it differs, or `ELSEWHERE` for several."""
+def classify(tuned_on: Sequence[DatasetSpec], spec: DatasetSpec) -> str:
+    """Returns where a dataset stands on the ladder: the one thing in which it differs, or `ELSEWHERE` for several.
+
+    Of the sets that a model was tuned on, the one counts that is nearest.
+    """
+    nearest = min((_classify(one, spec) for one in tuned_on), key=_ORDER.index)
+    is_known_domain = _domain(spec.name) in {_domain(one.name) for one in tuned_on}
+    return ELSEWHERE if nearest == OTHER_DOMAIN and is_known_domain else nearest
+
+
+def _elsewhere(tuned_on: DatasetSpec) -> Iterator[DatasetSpec]:
+    if tuned_on.is_synthetic:
+        elsewhere = dataclasses.replace(tuned_on, train=1, validation=1, shortcut_limit=NO_LIMIT)
+        yield dataclasses.replace(elsewhere, split_size=_other(tuned_on.split_size, SPLIT_SIZES))
+        yield dataclasses.replace(elsewhere, look=_other(tuned_on.look, LOOKS))
+        yield PHOTOS
+        yield dataclasses.replace(elsewhere, name=_other_domain(tuned_on.name))
+
+
+def _classify(tuned_on: DatasetSpec, spec: DatasetSpec) -> str:
     if spec == PHOTOS and tuned_on != PHOTOS:
         return REAL_PHOTOS
+    differing = _differing(tuned_on, spec)
+    return ELSEWHERE if len(differing) > 1 else differing[0] if differing else SAME_SPLIT
+
+
+def _differing(first: DatasetSpec, second: DatasetSpec) -> list[str]:
     steps = {"name": OTHER_DOMAIN, "look": OTHER_LOOK, "split_size": OPPOSITE_SPLIT}
-    differing = [step for field, step in steps.items() if getattr(spec, field) != getattr(tuned_on, field)]
-    if len(differing) > 1 or (differing == [OTHER_DOMAIN] and _domain(spec.name) == _domain(tuned_on.name)):
-        return ELSEWHERE
-    return differing[0] if differing else SAME_SPLIT
+    return [step for field, step in steps.items() if getattr(first, field) != getattr(second, field)]
 
 
 def _other_domain(name: str) -> str:

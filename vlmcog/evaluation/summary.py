@@ -26,7 +26,7 @@ def accuracies(metrics: pd.DataFrame) -> pd.DataFrame:
     """Returns the rows that hold a model's own accuracy, in the ladder's order, with their rung as a further column."""
     own = ~metrics.model.isin(JUDGES) & ~metrics.model.str.startswith(OBSERVER) & metrics.metric.eq("accuracy")
     rows = metrics.loc[own]
-    names = [ladder.rung(row.evaluated_on, specs.parse(row.tuned_on)).name for row in rows.itertuples()]
+    names = [ladder.rung(row.evaluated_on, specs.parse_joined(row.tuned_on)).name for row in rows.itertuples()]
     order = [*ladder.LADDER, ladder.ELSEWHERE]
     return rows.assign(rung=names).sort_values("rung", key=lambda rungs: rungs.map(order.index), kind="stable")
 

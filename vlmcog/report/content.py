@@ -142,7 +142,7 @@ class Content:
     run: str
     model: str
     config: TrainConfig
-    tuned_on: DatasetSpec
+    tuned_on: tuple[DatasetSpec, ...]
     standings: tuple[Standing, ...]
     missing: tuple[Missing, ...]
     log: tuple[dict[str, float], ...]
@@ -172,7 +172,7 @@ def read(workdir: pathlib.Path) -> Content:
       UserError: it holds no run, nothing was evaluated, or a file is damaged or another run's; with the way out.
     """
     config = workdir_lib.read_config(workdir)
-    tuned_on = specs.parse(config.data.dataset)
+    tuned_on = specs.parse_joined(config.data.dataset)
     record = manifest.read(workdir)
     metrics = tables.read_metrics(workdir, run=record["run"], make_it=_evaluate(workdir, "ladder"))
     if metrics.empty:
@@ -251,7 +251,9 @@ def _pairs(workdir: pathlib.Path, rung: Rung, make_it: str) -> Iterator[Pair]:
     yield from map(Pair, *columns)
 
 
-def _missing(workdir: pathlib.Path, config: TrainConfig, tuned_on: DatasetSpec, done: set[str]) -> Iterator[Missing]:
+def _missing(
+    workdir: pathlib.Path, config: TrainConfig, tuned_on: tuple[DatasetSpec, ...], done: set[str]
+) -> Iterator[Missing]:
     for rung in ladder.rungs(tuned_on):
         if rung.name not in done:
             build = build_command(rung.spec, config.data.data_dir or None)

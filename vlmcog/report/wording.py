@@ -64,10 +64,18 @@ def noun(spec: DatasetSpec) -> str:
     return f"{spec.split_size} {NOUNS.get(spec.name, spec.name)}".strip()
 
 
-def place(rung: Rung, tuned_on: DatasetSpec) -> str:
-    """Returns what a rung shows, told apart from the set that the model was tuned on."""
+def nouns(tuned_on: Sequence[DatasetSpec]) -> str:
+    """Returns what a model was tuned on, such as `small towers, cubeworld look`."""
+    looks = list(dict.fromkeys(spec.look for spec in tuned_on if spec.look))
+    shown = _list(list(dict.fromkeys(map(noun, tuned_on))), "and")
+    return ", ".join(filter(None, (shown, f"{_list(looks, 'and')} look{'s' * (len(looks) > 1)}" if looks else "")))
+
+
+def place(rung: Rung, tuned_on: Sequence[DatasetSpec]) -> str:
+    """Returns what a rung shows, told apart from the sets that the model was tuned on."""
     new = "new " if rung.name == ladder.SAME_SPLIT else ""
-    look = f" in the {rung.spec.look} look" if rung.spec.look and rung.spec.look != tuned_on.look else ""
+    is_new_look = rung.spec.look and rung.spec.look not in {one.look for one in tuned_on}
+    look = f" in the {rung.spec.look} look" if is_new_look else ""
     task = "" if rung.task == MAIN_TASK.get(rung.spec.name) else f" ({rung.task.replace('_', ' ')})"
     return f"{new}{noun(rung.spec)}{look}{task}"
 
@@ -161,7 +169,7 @@ def _verdict(standing: Standing) -> str:
     return ", worse than guessing" if worse else ", not distinguishable from guessing"
 
 
-def _right_on(same: Standing | None, tuned_on: DatasetSpec) -> str:
+def _right_on(same: Standing | None, tuned_on: Sequence[DatasetSpec]) -> str:
     estimate = same and same.get("accuracy")
     if not same or not estimate:
         return ""
