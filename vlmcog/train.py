@@ -11,6 +11,7 @@ from typing import Any
 
 import grain
 import jax
+import pandas as pd
 from jax.sharding import Mesh
 
 from vlmcog import command_line, distributed
@@ -20,6 +21,8 @@ from vlmcog.datasets.bank import read_bank
 from vlmcog.datasets.online import OnlineTrials
 from vlmcog.datasets.read import TrialSource, sampled_fingerprint
 from vlmcog.datasets.specs import parse
+from vlmcog.humans import reading
+from vlmcog.humans.judgments import on_task_scale
 from vlmcog.memory import use_huge_pages
 from vlmcog.models import registry
 from vlmcog.models.processor import Processor
@@ -198,7 +201,16 @@ def _say(line: str) -> None:
 
 
 def _load(config: TrainConfig, split: str) -> TrialSource:
-    return read.load(config.data.dataset, split, config.data.data_dir or None, tasks=config.data.tasks or None)
+    data = config.data
+    items = data.items if split == "train" else 0
+    source = read.load(data.dataset, split, data.data_dir or None, tasks=data.tasks or None, items=items)
+    return source.judged_by(_read_judgments(data.judgments)) if data.judgments else source
+
+
+@functools.lru_cache(maxsize=1)
+def _read_judgments(path: str) -> pd.DataFrame:
+    """The judgment table that both splits are judged by."""
+    return on_task_scale(reading.read(pathlib.Path(path)).table)
 
 
 if __name__ == "__main__":

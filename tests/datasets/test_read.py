@@ -3,6 +3,7 @@
 import concurrent.futures
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from vlmcog.datasets import read
@@ -154,3 +155,17 @@ def test_neutral_questions_are_not_asked_of_photographs(tmp_path, release):
     build("lerer_towers", tmp_path, release=release)
     with pytest.raises(UserError, match="shows photographs, and 'has_blue' is asked of synthetic scenes alone"):
         load("lerer_towers", "test", tmp_path, tasks=("has_blue",))
+
+
+def test_judgments_of_a_table_stand_in_for_the_set_s_own(towers):
+    source = towers()
+    first, second = source[0].item, source[1].item
+    rows = [("a", first, 1.0), ("b", first, 0.0), ("a", second, 1.0)]
+    table = pd.DataFrame(rows, columns=["participant", "item", "response"]).assign(task="tower_falls")
+    judged = source.judged_by(judgments.check(table, source="a table"))
+    said = {trial.item: [judgment.response for judgment in trial.judgments] for trial in judged}
+    assert (said[first], said[second]) == ([1.0, 0.0], [1.0])
+    assert sum(map(len, said.values())) == 3
+    assert not any(trial.judgments for trial in source)
+    with pytest.raises(UserError, match="the judgments are of none of <12 trials of cubeworld_towers"):
+        source.judged_by(judgments.check(table.assign(item=["x", "y", "z"]), source="a table"))

@@ -90,3 +90,19 @@ def test_a_whole_number_stands_for_a_real_and_a_list_for_a_tuple():
     config = config_lib.from_config_dict(ConfigDict({"optimizer": {"learning_rate": 1}, "data": {"tasks": ["a"]}}))
     assert repr(config.optimizer.learning_rate) == "1.0"
     assert config.data.tasks == ("a",)
+
+
+def _config(**changes):
+    return config_lib.from_config_dict(changes)
+
+
+def test_judgments_go_with_targets_that_people_gave():
+    with pytest.raises(UserError, match=r"data.judgments holds what people said; learn from it by data.targets="):
+        _config(data={"judgments": "people.csv"})
+    assert _config(data={"judgments": "people.csv", "targets": "distribution"}).data.judgments == "people.csv"
+
+
+@pytest.mark.parametrize("changes", [{"items": 5}, {"judgments": "people.csv"}])
+def test_trials_made_without_end_are_all_learnt_from_their_truth(changes):
+    with pytest.raises(UserError, match=r"leave data.items=0 and data.judgments=''"):
+        _config(data={"online": "grain", **changes})

@@ -15,7 +15,7 @@ from vlmcog.datasets.publish import GALLERY, publish
 from vlmcog.datasets.read import load
 from vlmcog.datasets.registry import PUBLIC, SYNTHETIC
 from vlmcog.datasets.simulate import simulate
-from vlmcog.datasets.specs import SPLIT_SIZES, SUFFIXES, DatasetSpec, parse
+from vlmcog.datasets.specs import SPLIT_SIZES, SPLITS, SUFFIXES, DatasetSpec, parse
 from vlmcog.scenes.looks import LOOKS
 
 DESCRIPTION = """\
@@ -118,12 +118,13 @@ def _add_publish(parser: argparse.ArgumentParser) -> None:
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Writes a judgment table of simulated participants, noisy simulators that know each scene, about whether the "
-        "towers of a set's test split fall. They are not people, and tables and pages say so."
+        "towers of one split of a set fall. They are not people, and tables and pages say so."
     )
     parser.add_argument("name", metavar="NAME/CONFIG", help="a built set of towers")
     _add_data_dir(parser)
     parser.add_argument("--participants", type=int, default=30, metavar="N", help="how many; default: %(default)s")
     text = "standard deviation of each block's seen place, in sides, of the median one; default: %(default)s"
+    parser.add_argument("--split", choices=SPLITS, default="test", help="whose towers; default: %(default)s")
     parser.add_argument("--noise", type=float, default=0.1, metavar="SIDES", help=text)
     parser.add_argument("--seed", type=int, default=0, help="same seed, same answers; default: %(default)s")
     parser.add_argument("--out", type=pathlib.Path, required=True, metavar="FILE", help="the CSV file")
@@ -172,7 +173,13 @@ def _list(args: argparse.Namespace) -> None:
 
 def _simulate(args: argparse.Namespace) -> None:
     simulate(
-        parse(args.name), args.data_dir, args.out, participants=args.participants, noise=args.noise, seed=args.seed
+        parse(args.name),
+        args.data_dir,
+        args.out,
+        participants=args.participants,
+        noise=args.noise,
+        split=args.split,
+        seed=args.seed,
     )
     print(f"judgments of {args.participants} simulated participants: {args.out}")
 

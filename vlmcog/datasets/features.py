@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import UInt8
 
 if TYPE_CHECKING:
@@ -138,6 +139,20 @@ def encode(trial: Trial, png: bytes) -> dict[str, Any]:
         "judgments": [_encode_judgment(judgment) for judgment in trial.judgments],
         "aggregate": dataclasses.asdict(trial.aggregate or NO_AGGREGATE),
     }
+
+
+def judgments_by_trial(table: pd.DataFrame) -> dict[Any, tuple[Judgment, ...]]:
+    """Returns the judgments of a judgment table by item and task."""
+    columns = [field.name for field in dataclasses.fields(Judgment)]
+    return {
+        key: tuple(_judgment(*row) for row in zip(*(rows[name] for name in columns), strict=True))
+        for key, rows in table.groupby(["item", "task"])
+    }
+
+
+def _judgment(participant: str, response: float, order: Any, response_time: float, excluded: str) -> Judgment:
+    seconds = None if math.isnan(response_time) else response_time
+    return Judgment(participant, response, None if pd.isna(order) else int(order), seconds, excluded)
 
 
 _FLAT = {field.name for field in dataclasses.fields(Trial)} - {"image", "options", "judgments", "aggregate"}

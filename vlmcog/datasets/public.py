@@ -2,15 +2,13 @@
 
 import abc
 import dataclasses
-import math
 import pathlib
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-import pandas as pd
 import tensorflow_datasets as tfds
 
-from vlmcog.datasets.features import NO_ANSWER, NOT_DECODED, Aggregate, Judgment, Trial, encode
+from vlmcog.datasets.features import NO_ANSWER, NOT_DECODED, Aggregate, Trial, encode, judgments_by_trial
 from vlmcog.datasets.trial_builder import TrialBuilder
 from vlmcog.humans import judgments
 from vlmcog.humans.release import MULTIMODAL, Release, Stimulus
@@ -55,7 +53,7 @@ class PublicBuilder(TrialBuilder, skip_registration=True):
         return {"test": self._generate_examples(release)}
 
     def _generate_examples(self, release: Release) -> Iterator[tuple[str, dict[str, Any]]]:
-        said = {key: _judgments(rows) for key, rows in release.judgments.groupby(["item", "task"])}
+        said = judgments_by_trial(release.judgments)
         columns = (release.aggregates[name] for name in judgments.AGGREGATE_COLUMNS)
         means = {(item, task): Aggregate(*values) for item, task, *values in zip(*columns, strict=True)}
         names = {stimulus.task.name for stimulus in release.stimuli}
@@ -78,14 +76,3 @@ def _trial(stimulus: Stimulus, look: str) -> Trial:
         n_blocks=stimulus.n_blocks,
         look=look,
     )
-
-
-def _judgments(rows: pd.DataFrame) -> tuple[Judgment, ...]:
-    """The judgments in a part of the judgment table."""
-    columns = [rows[field.name] for field in dataclasses.fields(Judgment)]
-    return tuple(_judgment(*row) for row in zip(*columns, strict=True))
-
-
-def _judgment(participant: str, response: float, order: Any, response_time: float, excluded: str) -> Judgment:
-    seconds = None if math.isnan(response_time) else response_time
-    return Judgment(participant, response, None if pd.isna(order) else int(order), seconds, excluded)

@@ -6,14 +6,14 @@ import io
 import json
 import os
 import pathlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from vlmcog.datasets.features import Trial, decode
+from vlmcog.datasets.features import Judgment, Trial, decode, judgments_by_trial
 from vlmcog.datasets.location import build_command, dataset_dir, is_built
 from vlmcog.datasets.specs import DatasetSpec, parse_joined
 from vlmcog.errors import UserError, did_you_mean
@@ -47,9 +47,16 @@ class TrialSource:
     read-only for that reason. Threads may share a source.
     """
 
-    def __init__(self, name: str, split: str, places: Sequence[Place]):
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        places: Sequence[Place],
+        *,
+        said: Mapping[tuple[str, str], tuple[Judgment, ...]] | None = None,
+    ):
         self.name, self.split = name, split
-        self._places = places
+        self._places, self._said = places, said
         self._cache: dict[int, Trial] = {}
         self._room = CACHE_BYTES
 
@@ -72,9 +79,12 @@ class TrialSource:
             record = place.record
             image = np.asarray(Image.open(io.BytesIO(record["image"])))  # shares the image's memory, so read-only
             trial = decode(record, image)
-            return trial if place.asked is None else _ask(place.asked, trial)
+            trial = trial if place.asked is None else _ask(place.asked, trial)
         except (RuntimeError, OSError) as error:  # how array_record and Pillow report damage
             raise UserError(f"{self} are damaged ({error}); remove the dataset's folder and build it again") from error
+        if self._said is None:
+            return trial
+        return dataclasses.replace(trial, judgments=self._said.get((trial.item, trial.task), ()), aggregate=None)
 
     def __iter__(self) -> Iterator[Trial]:
         return (self[index] for index in range(len(self)))
@@ -85,6 +95,18 @@ class TrialSource:
     def asked(self) -> set[tuple[str, tuple[str, ...]]]:
         """Returns the questions of the trials, each with its options."""
         return {_question(place) for place in self._places}
+
+    def judged_by(self, table: pd.DataFrame) -> "TrialSource":
+        """Returns the same trials with what a judgment table says of them in place of their own judgments.
+
+        Raises:
+          UserError: the table says nothing of any of them.
+        """
+        said = judgments_by_trial(table)
+        judged = TrialSource(self.name, self.split, self._places, said=said)
+        if not any((trial.item, trial.task) in said for trial in self):
+            raise UserError(f"the judgments are of none of {self}; their items and tasks are other ones")
+        return judged
 
     def judgments(self) -> pd.DataFrame:
         """Returns what people said as the judgment table: a row for each person, item and task, excluded or not."""

@@ -13,7 +13,6 @@ from vlmcog.humans.noisy_simulator import Noise
 from vlmcog.humans.simulated_participants import Population, simulated_judgments
 from vlmcog.scenes.scene import Scene
 
-SPLIT = "test"
 SPREAD, BIAS, LAPSE = 0.3, 0.3, 0.02
 
 
@@ -24,16 +23,17 @@ def simulate(
     *,
     participants: int,
     noise: float,
+    split: str = "test",
     seed: int = 0,
 ) -> None:
-    """Writes a judgment table about the towers of a set's test split; see `simulated_participants.py`.
+    """Writes a judgment table about the towers of one split of a set; see `simulated_participants.py`.
 
     Raises:
       UserError: the set isn't built or asks nothing about towers; fewer than one participant; noise below 0.
     """
     if participants < 1 or noise < 0:
         raise UserError(f"{participants} participants with noise {noise:g}: give 1 or more, and a noise of 0 or more")
-    source = load(spec, SPLIT, data_dir, tasks=(TOWER_FALLS,))
+    source = load(spec, split, data_dir, tasks=(TOWER_FALLS,))
     if not all(trial.scene for trial in source):
         raise UserError(f"{spec} shows photographs; simulated participants need the scenes of a synthetic set")
     scenes = {trial.item: Scene.from_json(trial.scene).blocks for trial in source}

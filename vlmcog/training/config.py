@@ -24,9 +24,13 @@ class DataConfig:
     """Which trials are learnt from, and how they are varied.
 
     Attributes:
-      dataset: `NAME/CONFIG` of a built dataset with the splits train and validation.
+      dataset: `NAME/CONFIG` of a built dataset with the splits train and validation; several, with `+` between, are
+        learnt together.
       data_dir: the folder of built datasets; empty for $TFDS_DATA_DIR or ~/tensorflow_datasets.
-      tasks: the tasks to learn; empty for all of the dataset.
+      tasks: the tasks to learn; empty for all of the dataset. The neutral questions of `tasks.perception` can be put
+        to the scenes of every synthetic one.
+      items: how many stimuli of each dataset are learnt from, its first ones; 0 for all.
+      judgments: file of a judgment table (CSV or Parquet) in place of the dataset's own judgments.
       batch_size: trials a step, over all devices.
       targets: what is learnt: `truth`; `responses`, the answer of one of the people asked, another one at each look;
         `distribution`, the share of people behind each option, whose expected gradient is that of `responses`.
@@ -41,6 +45,8 @@ class DataConfig:
     dataset: str = "cubeworld_towers/cubeworld_small-size64"
     data_dir: str = ""
     tasks: tuple[str, ...] = ()
+    items: int = 0
+    judgments: str = ""
     batch_size: int = 32
     targets: Literal["truth", "responses", "distribution"] = "truth"
     label_smoothing: float = 0.0
@@ -56,6 +62,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         tree.check_at_least("data.batch_size", self.batch_size, 1)
+        tree.check_at_least("data.items", self.items, 0)
         tree.check_at_least("data.threads", self.threads, 1)
         if bool(self.bank) != (self.online == "device"):
             raise UserError(f"data.bank={self.bank!r} and data.online={self.online!r}: a bank goes with 'device' alone")
@@ -66,6 +73,12 @@ class DataConfig:
                 f"data.online={self.online!r} makes trials that no one has judged, each with one right answer; "
                 "leave data.targets='truth' and data.label_smoothing=0"
             )
+        if self.online and (self.items or self.judgments):
+            raise UserError(
+                f"data.online={self.online!r} makes new trials without end; leave data.items=0 and data.judgments=''"
+            )
+        if self.judgments and self.targets == "truth":
+            raise UserError("data.judgments holds what people said; learn from it by data.targets='distribution'")
         for name in self.augment:
             tree.check_known("data.augment", name, AUGMENTATIONS)
 
