@@ -128,6 +128,21 @@ def test_counts_have_a_distance_from_the_truth_and_from_each_other(answers_table
     assert found["mae_people"].value == ((1 + 0) / 2 + (1 + 0 + 0) / 3) / 2
 
 
-def test_means_alone_allow_no_ceilings(answers_table):
+def test_means_alone_allow_accuracies_and_no_ceilings(answers_table, rng):
+    truth = rng.integers(2, size=30)
+    responses = np.where(rng.random((8, 30)) < 0.7, truth, 1 - truth).astype(float)
+    answers = answers_table(np.full((31, 2), 0.5), [*truth, 1])
+    published = People(np.append(responses.mean(0), np.nan), np.append(np.full(30, 8), 0))
+    found = by_name(people.people_metrics(answers, published))
+    assert set(found) == {"accuracy", "majority_accuracy"}
+    assert found["accuracy"].value == pytest.approx(ceilings.individual_accuracy(responses, truth.astype(float)))
+    assert found["majority_accuracy"].value == ceilings.majority_accuracy(responses, truth.astype(float))
+    assert {(metric.model, metric.n) for metric in found.values()} == {("people", 30)}
+    assert all(metric.value in metric.interval for metric in found.values())
+
+
+def test_means_alone_of_ratings_or_without_truths_have_no_numbers(answers_table):
     published = People(np.array([0.1, 0.9]), np.array([8, 8]))
-    assert people.people_metrics(answers_table([[0.5, 0.5]] * 2, [0, 1]), published) == []
+    assert people.people_metrics(answers_table([[0.5, 0.5]] * 2, [-1, -1]), published) == []
+    counts = answers_table(np.eye(15)[[0, 1]], [1, 4], task="red_block_count")
+    assert people.people_metrics(counts, published) == []

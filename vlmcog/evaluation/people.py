@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from vlmcog.datasets.features import NO_ANSWER
 from vlmcog.datasets.read import TrialSource
 from vlmcog.errors import UserError
-from vlmcog.evaluation.metrics import PEOPLE, SIMULATED, Metric
+from vlmcog.evaluation.metrics import PEOPLE, SIMULATED, Metric, bootstrapped
 from vlmcog.humans.judgments import counted
 from vlmcog.humans.simulated_participants import is_simulated
 from vlmcog.statistics import ceilings, error_consistency, pairs
@@ -88,14 +88,16 @@ def people_metrics(answers: pd.DataFrame, people: People) -> list[Metric]:
 
     Against the truth: `accuracy` and `mean_absolute_error` are the average person's, `majority_accuracy` the vote's.
     With each other: `kappa` and `error_consistency` are means over pairs of people; `mae_people` is the average
-    person's distance from the mean of all. Ceilings: those of `ceilings.py`. Intervals are over people and items. A
-    set that publishes only means allows none of these.
+    person's distance from the mean of all. Ceilings: those of `ceilings.py`. Intervals are over people and items. Of a
+    set that publishes only means there are the two accuracies, if yes or no was asked, with intervals over items alone.
     """
-    if people.responses is None:
-        return []
     space = get_task(answers.task.iloc[0]).answers
     answer = answers.answer.to_numpy()
     known = answer != NO_ANSWER
+    if people.responses is None:
+        known &= ~np.isnan(people.means)
+        found = _shares_right(people.means[known], answer[known]) if space.kind == "binary" and known.any() else []
+        return [dataclasses.replace(metric, model=people.name) for metric in found]
     metrics = _against_truth(people.responses[:, known], answer[known].astype(float), space) if known.any() else []
     metrics += _with_each_other(people.responses, space) + _ceilings(people.responses, space)
     return [dataclasses.replace(metric, model=people.name) for metric in metrics]
@@ -115,6 +117,14 @@ def _name(participants: Sequence[str]) -> str:
             f"{simulated[0]!r} is a simulated participant among people; evaluate people and simulated ones apart"
         )
     return SIMULATED if simulated else PEOPLE
+
+
+def _shares_right(means: Float[np.ndarray, " items"], answer: Int[np.ndarray, " items"]) -> list[Metric]:
+    """The accuracies from each item's share of yes; the average person's is exact where all judged the same items."""
+    right = np.where(answer == 1, means, 1 - means)
+    vote = np.where(right == 0.5, 0.5, right > 0.5)
+    mean = functools.partial(np.mean, axis=-1)
+    return [bootstrapped(PEOPLE, name, mean, x) for name, x in (("accuracy", right), ("majority_accuracy", vote))]
 
 
 def _against_truth(responses: Responses, answer: Float[np.ndarray, " items"], space: AnswerSpace) -> list[Metric]:
