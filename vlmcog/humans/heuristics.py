@@ -22,8 +22,8 @@ TOWER_FALLS = "tower_falls"
 MIDDLE_HEIGHT = 4.5
 """In blocks: midway between the lowest and the highest tower."""
 NOISE = Noise(position=0.1)
-SIMULATIONS = 20
-"""Of a scene that has to be simulated, which takes 3-60 ms a time: enough to grade an answer in steps of 5 %."""
+SIMULATIONS = 10
+"""Of a scene that has to be simulated, which takes 3-60 ms a time: an answer is graded in steps of 10 %."""
 
 
 class Stimulus(Protocol):
