@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlmcog.scenes.equilibrium import contacts
+from vlmcog.scenes.generate import KINDS
 from vlmcog.scenes.geometry import corners, rotation_matrix, turned
 from vlmcog.scenes.looks import LOOKS, dress, get_look
 from vlmcog.scenes.pyramids import sample_pyramid
@@ -59,6 +61,18 @@ def test_touching_blocks_of_a_tower_differ_in_colour():
     for seed in range(30):
         names = [block.colour_name for block in _scene(seed, "wooden").blocks]
         assert all(a != b for a, b in itertools.pairwise(names))
+
+
+@pytest.mark.parametrize("kind", ["heaps", "walls", "pyramids"])
+def test_touching_blocks_differ_in_colour(kind):
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        (proposal,) = KINDS[kind].propose(rng, KINDS[kind].sizes["small"][-1], 1)
+        blocks = dress(kind, proposal.blocks, LOOKS["cubeworld"], rng, named=proposal.named).blocks
+        for contact in contacts(proposal.blocks):
+            pair = [blocks[index] for index in (contact.lower, contact.upper) if index >= 0]
+            if len(pair) == 2 and len(contact.points(0.0)) and not any(block.fixed for block in pair):
+                assert pair[0].colour_name != pair[1].colour_name
 
 
 def test_scenes_are_frozen():

@@ -11,6 +11,7 @@ from vlmcog.errors import UserError, did_you_mean
 from vlmcog.scenes.clutter import place_clutter
 from vlmcog.scenes.colour import distance
 from vlmcog.scenes.framing import place_camera, towards
+from vlmcog.scenes.geometry import corners
 from vlmcog.scenes.look_file import NAMEABLE, RED, Look, read_look
 from vlmcog.scenes.scene import Block, Camera, Light, Scene, Sensor, Surface, Vector
 
@@ -21,6 +22,7 @@ Option = TypeVar("Option")
 _FOLDER = pathlib.Path(__file__).parent / "appearances"
 _FIRST = ("cubeworld", "wooden")
 _REDRAWS = 100
+_TOUCH = 1e-3  # metres
 
 
 def _shipped() -> dict[str, Look]:
@@ -60,7 +62,7 @@ def dress(
 
     Args:
       kind: the kind of scene, such as `tower`.
-      blocks: blocks where they stand; touching blocks get different colours.
+      blocks: blocks where they stand; those that touch get different colours, while the palette has enough of them.
       look: the distribution to draw from.
       rng: the source of every draw.
       named: colours of the palette by the index of the one block that is to have it; no other block does, and nothing
@@ -68,7 +70,7 @@ def dress(
       drawn: bodies that are only seen, as they are. The look's clutter comes after them.
     """
     named = named or {}
-    names = _colour_names(len(blocks), look, rng, named)
+    names = _colour_names(blocks, look, rng, named)
     kept = tuple(look.palette[name] for name in named.values())
     material = _choose(look.block_materials, rng)
     coloured = tuple(
@@ -95,13 +97,23 @@ def dress(
     )
 
 
-def _colour_names(count: int, look: Look, rng: np.random.Generator, named: Mapping[int, str]) -> list[str]:
+def _colour_names(blocks: Sequence[Block], look: Look, rng: np.random.Generator, named: Mapping[int, str]) -> list[str]:
     usable = [name for name in look.palette if name not in named.values()]
+    touching = _touching(blocks)
     names: list[str] = []
-    for index in range(count):
-        allowed = [name for name in usable if not names or name != names[-1]]
+    for index in range(len(blocks)):
+        beside = {names[other] for other in range(index) if touching[index, other]}
+        others = [name for name in usable if not names or name != names[-1]]
+        allowed = [name for name in others if name not in beside] or others
         names.append(named.get(index) or allowed[rng.integers(len(allowed))])
     return names
+
+
+def _touching(blocks: Sequence[Block]) -> np.ndarray:
+    """Which blocks' bounding boxes touch."""
+    points = np.array([corners(block) for block in blocks])
+    lowest, highest = points.min(1), points.max(1)
+    return (lowest[:, None] <= highest[None] + _TOUCH).all(-1) & (lowest[None] <= highest[:, None] + _TOUCH).all(-1)
 
 
 def _choose(options: Sequence[Option], rng: np.random.Generator) -> Option:
