@@ -45,7 +45,7 @@ def test_existing_set_is_left_as_it_is(tmp_path, quick_renderer, monkeypatch, ca
 def test_default_folder_is_that_of_tfds(tmp_path, quick_renderer, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     directory = build(SPEC)
-    assert directory == tmp_path / SPEC / "2.0.0"
+    assert directory == tmp_path / SPEC / "3.0.0"
     assert len(load(SPEC, "train")) == 6
 
 

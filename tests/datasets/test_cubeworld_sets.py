@@ -1,5 +1,7 @@
 """The synthetic sets: same seed, same records; disjoint splits; every column true to its scene."""
 
+import collections
+import itertools
 import math
 import subprocess
 import sys
@@ -42,6 +44,21 @@ def test_splits_are_disjoint_and_of_the_size_asked_for(spec, tmp_path, quick_ren
     sizes = {"train": 12, "validation": 6, "test": 6} if spec == TOWERS else dict.fromkeys(SPLITS, 4)
     assert {split: len(scenes[split]) for split in SPLITS} == sizes
     assert len(set.union(*scenes.values())) == sum(sizes.values())
+
+
+@pytest.mark.parametrize(("spec", "sizes"), [(TOWERS, {2, 3, 4}), (PYRAMIDS, {2, 3})])
+def test_answers_balance_at_every_height_of_every_split(spec, sizes, tmp_path, quick_renderer):
+    build(spec, tmp_path)
+    for split in SPLITS:
+        asked = [trial for trial in load(spec, split, tmp_path) if len(trial.options) == 2]
+        counts = collections.Counter((_height(Scene.from_json(trial.scene)), trial.answer) for trial in asked)
+        assert counts == dict.fromkeys(itertools.product(sizes, (0, 1)), len(asked) / len(sizes) / 2)
+
+
+def _height(scene: Scene) -> int:
+    """The rows of a pyramid, as cubes on the ground since higher ones may be missing; the blocks of a tower."""
+    on_ground = sum(block.position[2] < block.size[2] for block in scene.blocks)
+    return on_ground if on_ground > 1 else len(scene.blocks)
 
 
 def test_images_are_those_of_the_scenes(tmp_path):

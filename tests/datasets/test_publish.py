@@ -37,7 +37,7 @@ def made(tmp_path_factory, quick_render):
 def published(made, tmp_path):
     """The folder of a copy of it in `tmp_path / "data"`."""
     shutil.copytree(made, tmp_path / "data")
-    return tmp_path / "data" / SPEC / "2.0.0"
+    return tmp_path / "data" / SPEC / "3.0.0"
 
 
 class _Outside(html.parser.HTMLParser):
@@ -141,7 +141,7 @@ def test_pushed_folder_is_a_data_directory(push, published, tmp_path):
     push(SPEC, str(tmp_path / "shared"), tmp_path / "data")
     assert fingerprint(load(SPEC, "test", tmp_path / "shared")) == fingerprint(load(SPEC, "test", tmp_path / "data"))
     for path in published.iterdir():
-        assert (tmp_path / "shared" / SPEC / "2.0.0" / path.name).read_bytes() == path.read_bytes()
+        assert (tmp_path / "shared" / SPEC / "3.0.0" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_push_insists_on_a_published_and_unchanged_set(push, published, tmp_path):

@@ -11,8 +11,11 @@ from vlmcog.tasks.boards import BOARD_TIPS
 class CubeworldBoards(SyntheticBuilder):
     """Boards on two supports that carry columns of 1-2 (small) and 3-4 (large) cubes."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "2.0.0": "Pictures pass through the look's sensor; linear programming confirms what rests and what falls.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS = default_configs("cubeworld_boards")
     DESCRIPTION = """\
 Rendered boards on two supports, each a box, an upright or a lying cylinder, or two balls, with a column of cubes off

@@ -11,8 +11,11 @@ from vlmcog.tasks.counterweights import BEAM_FALLS
 class CubeworldCounterweights(SyntheticBuilder):
     """Counterweighted beams on columns of 1-2 (small) and 3-4 (large) cubes."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "2.0.0": "Pictures pass through the look's sensor; linear programming confirms what rests and what falls.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS = default_configs("cubeworld_counterweights")
     DESCRIPTION = """\
 Rendered columns of cubes with a beam that reaches too far to one side and a block on its other end, whose size and

@@ -11,8 +11,11 @@ from vlmcog.tasks.gates import GATE_PASSED, GATE_PASSED_ALONE
 class CubeworldGates(SyntheticBuilder):
     """Events of two balls on tables of 10-12 (small) and 15-17 (large) ball diameters."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "2.0.0": "Pictures pass through the look's sensor.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS = default_configs("cubeworld_gates")
     DESCRIPTION = """\
 Rendered events after Gerstenberg et al. 2017: two balls collide on a table, and the red one goes through a gate or

@@ -11,8 +11,11 @@ from vlmcog.tasks.heaps import RED_BRICK_ANY, RED_BRICK_COUNT, RED_BRICK_RESPONS
 class CubeworldHeaps(SyntheticBuilder):
     """Heaps of 5-7 (small) and 9-11 (large) bricks on a table, one of them red."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "2.0.0": "Pictures pass through the look's sensor; linear programming confirms what rests and what falls.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS = default_configs("cubeworld_heaps")
     DESCRIPTION = """\
 Rendered heaps of bricks on a table, after Zhou et al. 2023, with one red brick and the questions whether any other

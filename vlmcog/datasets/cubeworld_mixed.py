@@ -11,8 +11,11 @@ from vlmcog.tasks.mixed import MIXED_TOWER_FALLS
 class CubeworldMixed(SyntheticBuilder):
     """Small (3-4 blocks) and large (5-7 blocks) towers of unequal sizes and weights."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "2.0.0": "Pictures pass through the look's sensor; linear programming confirms what rests and what falls.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS = default_configs("cubeworld_mixed")
     DESCRIPTION = """\
 Rendered towers of blocks whose edges differ by up to a factor of 2.7 and of which the red ones are five times as dense

@@ -11,8 +11,11 @@ from vlmcog.tasks.towers import TOWER_FALLS
 class CubeworldPairs(SyntheticBuilder):
     """Matched pairs of towers of 3-4 (small) and 5-7 (large) cubes."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "2.0.0": "Pictures pass through the look's sensor; linear programming confirms what rests and what falls.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS = default_configs("cubeworld_pairs")
     DESCRIPTION = """\
 Rendered pairs of towers of opposite truth: items 2k and 2k + 1 of a split have equal height, place of the top block,

@@ -11,8 +11,12 @@ from vlmcog.tasks.pyramids import RED_BLOCK_ANY, RED_BLOCK_COUNT
 class CubeworldPyramids(SyntheticBuilder):
     """Small (2-3 rows) and large (4-5 rows) pyramids with one red block; two questions about each."""
 
-    VERSION = tfds.core.Version("2.0.0")
-    RELEASE_NOTES: ClassVar = {"2.0.0": "Outcomes, confidence and more of each judgment.", "1.0.0": "First release."}
+    VERSION = tfds.core.Version("3.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "3.0.0": "Pictures pass through the look's sensor; linear programming confirms what rests and what falls.",
+        "2.0.0": "Outcomes, confidence and more of each judgment.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS = default_configs("cubeworld_pyramids")
     DESCRIPTION = """\
 Rendered pyramids of blocks with one red block, with the counterfactual questions whether any other block would fall if

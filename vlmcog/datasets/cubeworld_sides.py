@@ -11,8 +11,11 @@ from vlmcog.tasks.sides import SIDE_FALLS
 class CubeworldSides(SyntheticBuilder):
     """Overhanging blocks on columns of 1-2 (small) and 3-4 (large) cubes, each with a side block."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "2.0.0": "Pictures pass through the look's sensor; linear programming confirms what rests and what falls.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS = default_configs("cubeworld_sides")
     DESCRIPTION = """\
 Rendered columns of cubes with a block on them and another block beside them, which holds the first one's overhang where

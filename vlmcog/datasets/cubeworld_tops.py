@@ -11,8 +11,11 @@ from vlmcog.tasks.tops import TOP_FALLS
 class CubeworldTops(SyntheticBuilder):
     """Columns of 2-4 (small) and 5-7 (large) cubes with a displaced top."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "2.0.0": "Pictures pass through the look's sensor; linear programming confirms what rests and what falls.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS = default_configs("cubeworld_tops")
     DESCRIPTION = """\
 Rendered columns of aligned cubes of which the topmost is displaced by a drawn offset. Truths come from a rigid-body

@@ -11,8 +11,12 @@ from vlmcog.tasks.towers import TOWER_FALLS
 class CubeworldTowers(SyntheticBuilder):
     """Small (2-4 blocks) and large (5-7 blocks) towers, stable and unstable in equal shares."""
 
-    VERSION = tfds.core.Version("2.0.0")
-    RELEASE_NOTES: ClassVar = {"2.0.0": "Outcomes, confidence and more of each judgment.", "1.0.0": "First release."}
+    VERSION = tfds.core.Version("3.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "3.0.0": "Pictures pass through the look's sensor; linear programming confirms what rests and what falls.",
+        "2.0.0": "Outcomes, confidence and more of each judgment.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS = default_configs("cubeworld_towers")
     DESCRIPTION = """\
 Rendered towers of blocks, each block offset and turned on the one below, with the question whether the tower will fall.

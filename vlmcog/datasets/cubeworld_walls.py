@@ -11,8 +11,11 @@ from vlmcog.tasks.pyramids import RED_BLOCK_ANY, RED_BLOCK_COUNT
 class CubeworldWalls(SyntheticBuilder):
     """Walls of 2-3 (small) and 4-5 (large) courses of bricks, one of them red."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES: ClassVar = {
+        "2.0.0": "Pictures pass through the look's sensor; linear programming confirms what rests and what falls.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS = default_configs("cubeworld_walls")
     DESCRIPTION = """\
 Rendered walls of bricks, each brick across a joint of the course below, one brick fewer a course, with the questions
