@@ -48,7 +48,9 @@ def _colour(known: dict, origin: np.ndarray, ray: np.ndarray, rng: np.random.Gen
     lit = facing * _light_seen(known, place, np.where(on_body, body, -1), rng)
     brightness = known["ambient"] * (0.75 + 0.25 * normal[:, 2]) + (1 - known["ambient"]) * lit
     shaded = colour * (factor * brightness)[:, None] * (1 - (1 - known["light_colour"]) * lit[:, None])
-    haze = 1 - np.exp(-np.maximum(nearest - 4, 0) / 12)[:, None]
+    bodies = known["bodies"]["centre"][: int(known["n_bodies"])]
+    clear = max(4, np.linalg.norm(bodies - origin, axis=-1).min())
+    haze = 1 - np.exp(-np.maximum(nearest - clear, 0) / 12)[:, None]
     sky = np.array([0.72, 0.78, 0.85]) - np.array([0.37, 0.28, 0.15]) * np.clip(2 * ray[:, 2:], 0, 1)
     return np.where(nearest[:, None] < _FAR / 2, shaded + (sky - shaded) * haze, sky)
 

@@ -65,6 +65,13 @@ def test_a_box_casts_a_shadow_away_from_the_light():
     assert columns.mean() > SIZE / 2 + 2
 
 
+def test_a_long_lens_sees_no_haze_before_the_blocks():
+    near = _scene(RED)
+    far = dataclasses.replace(near, camera=Camera((0.0, -24.0, 0.2), (0.0, 0.0, 0.2), 0.05))
+    of_near, of_far = render([near, far], SIZE).astype(int)[:, SIZE // 2 + 2, SIZE // 2]
+    assert np.abs(of_far - of_near).max() <= 6
+
+
 def test_a_wider_light_makes_softer_shadows():
     scene = _scene(RED, camera=FROM_ABOVE)
     lights = [dataclasses.replace(scene.light, radius=radius) for radius in (0.001, 0.3)]
@@ -126,10 +133,11 @@ def test_no_image_is_made_of_no_scene():
     assert render([], 32).shape == (0, 32, 32, 3)
 
 
-@pytest.mark.parametrize(("look", "bias", "error"), [("toy", 0.2, 1.5), ("marble", 1.0, 2.0), ("random", 1.0, 2.0)])
+@pytest.mark.parametrize(("look", "bias", "error"), [("toy", 0.2, 0.14), ("marble", 1.0, 0.18), ("random", 1.0, 0.18)])
 def test_pictures_are_those_of_many_random_rays(look, bias, error):
     """The mean of 60 random rays is itself off by a level or so, and edges by more.
 
+    Errors are at edges and in patterns, so that they are shares of how much neighbouring pixels differ altogether.
     What is finer than a pixel fades into its mean only nearly: where marble, wood or a grid covers the picture, its
     brightness may be off by a level of 255.
     """
@@ -139,7 +147,7 @@ def test_pictures_are_those_of_many_random_rays(look, bias, error):
     expected = brute_force.srgb(brute_force.picture(scene, SIZE, 60))
     difference = render([scene], SIZE)[0] - expected
     assert abs(difference.mean()) < bias
-    assert np.abs(difference).mean() < error
+    assert np.abs(difference).mean() < error * sum(np.abs(np.diff(expected, axis=axis)).mean() for axis in (0, 1))
     assert np.percentile(np.abs(difference), 99) < 15
 
 

@@ -13,7 +13,7 @@ class CubeworldSides(SyntheticBuilder):
 
     VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES: ClassVar = {
-        "2.0.0": "Pictures pass through the look's sensor; linear programming confirms what rests and what falls.",
+        "2.0.0": "Pictures by the look's sensor, less haze, colours apart; statics confirm what rests and falls.",
         "1.0.0": "First release.",
     }
     BUILDER_CONFIGS = default_configs("cubeworld_sides")

@@ -54,7 +54,7 @@ _WALL_COLOUR: Vector = (0.22, 0.22, 0.25)
 _BALL_OF = ("red ball", "other ball")  # colour names of drawn balls until those of their looks are known
 _ELEVATION = 1.15
 _CLOSEST = 0.6  # of the distance from which all is seen whatever its shape; the camera backs off from there
-_NARROWEST = 0.6  # field of view, lest so large a scene be seen from so far that haze lies on it
+_NARROWEST = 0.6  # field of view, lest so large a scene be seen from far away
 _TAIL, _TIP, _LINE = 0.62, 0.72, 0.09  # where arrows begin and end from the balls' middles, and their width
 _AZIMUTH_SHARE = 0.4
 

@@ -256,10 +256,18 @@ def _colour(scene: dict[str, Any], world: surfaces.Surfaces, facet: Array, sampl
     warm = spread(scene["light_colour"])
     shaded = tuple(c * factor * brightness * (1 - (1 - w) * lit) for c, w in zip(colour, warm, strict=True))
     across = length(hit.ray)
-    haze = 1 - jnp.exp(-jnp.maximum(hit.depth * across - 4, 0) / 12)
+    haze = 1 - jnp.exp(-jnp.maximum(hit.depth * across - _clear_distance(scene), 0) / 12)
     sky_colour = _sky(hit.ray[2] / across)
     seen = tuple(s + (b - s) * haze for s, b in zip(shaded, sky_colour, strict=True))
     return where(is_sky, sky_colour, seen)
+
+
+def _clear_distance(scene: dict[str, Any]) -> Array:
+    """Where haze begins, in metres: never before the nearest body, from however far a long lens sees it."""
+    towards = scene["bodies"]["centre"] - scene["camera"][:1]
+    distances = jnp.sqrt((towards * towards).sum(-1))
+    is_seen = jnp.arange(len(distances)) < scene["n_bodies"]
+    return jnp.maximum(4.0, jnp.where(is_seen, distances, _FAR).min())
 
 
 def _sky(upward: Array) -> XYZ:
