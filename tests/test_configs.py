@@ -23,7 +23,8 @@ def _load(name):
 
 
 def test_all_are_listed():
-    assert {name.partition(":")[0] for name in SHIPPED} == {path.stem for path in (ROOT / "configs").glob("*.py")}
+    runs = {path.stem for path in (ROOT / "configs").glob("*.py")} - {"study"}  # of many runs; see tests/study
+    assert {name.partition(":")[0] for name in SHIPPED} == runs
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -59,6 +59,7 @@ def evaluate(
     batch_size: int = BATCH_SIZE,
     rescore: bool = False,
     judgments: str | os.PathLike[str] | None = None,
+    with_observers: bool = True,
 ) -> pd.DataFrame:
     """Evaluates the newest checkpoint of a run and returns all metrics of the run so far (`metrics.COLUMNS`).
 
@@ -69,6 +70,7 @@ def evaluate(
       batch_size: trials at a time; changes speed alone.
       rescore: take the answers that are in the workdir, without the model.
       judgments: a judgment table (CSV or Parquet) of the one dataset that is named, in place of its own.
+      with_observers: whether heuristics, simulators and simple cues answer too, as they would beside any other model.
 
     Raises:
       UserError: no checkpoint; a dataset is unknown, isn't built or has neither truths nor people; stale answers; a
@@ -82,7 +84,8 @@ def evaluate(
     sources = {rung: _open(rung, data_dir, given) for rung in _choose(datasets, run.tuned_on, data_dir)}
     ask = functools.partial(_reread, run) if rescore else _asker(run, batch_size)
     for rung, source in sources.items():
-        _score(run, rung, source, ask(rung, source), _shortcuts(rung, source, data_dir), given)
+        cues = _shortcuts(rung, source, data_dir) if with_observers else None
+        _score(run, rung, source, ask(rung, source), cues, given)
     return tables.read_metrics(run.workdir, run=run.name, make_it=make_command(run.workdir))
 
 
@@ -185,19 +188,22 @@ def _score(
     rung: Rung,
     source: TrialSource,
     answers: pd.DataFrame,
-    shortcuts: Sequence[Shortcut],
+    shortcuts: Sequence[Shortcut] | None,
     judgments: _Judgments | None,
 ) -> None:
-    """Writes what follows from the answers on one rung; a run that is cut off keeps the rungs before it."""
+    """Writes what follows from the answers on one rung; a run that is cut off keeps the rungs before it.
+
+    Where `shortcuts` is None no other observer answers either.
+    """
     people = people_lib.gather(source, answers.item, judgments.table if judgments else None)
-    noise = fitted_noise.fit(source, people)
-    others = observers.observer_answers(source, answers, shortcuts, noise)
+    noise = None if shortcuts is None else fitted_noise.fit(source, people)
+    others = answers.iloc[:0] if shortcuts is None else observers.observer_answers(source, answers, shortcuts, noise)
     everyone = pd.concat([answers, others], ignore_index=True) if len(others) else answers
     scored = (
         observers.chance(answers)
         + _score_each(everyone, people)
         + observers.fitted(noise)
-        + observers.unanswered(source)
+        + (observers.unanswered(source) if shortcuts is not None else [])
     )
     if people is not None:
         scored += mixed_fits.slope(answers, people) + people_lib.people_metrics(answers, people)

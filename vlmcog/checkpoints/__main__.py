@@ -13,7 +13,6 @@ from flax.traverse_util import flatten_dict
 
 from vlmcog import command_line
 from vlmcog.checkpoints import big_vision, hugging_face, peft, pretrained, safetensors
-from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.errors import UserError
 from vlmcog.files import atomic_folder
 from vlmcog.models import registry
@@ -198,9 +197,7 @@ def _write_orbax(arguments: argparse.Namespace, model: VisionLanguageModel) -> N
     params = _read(arguments, model)
     config = dataclasses.replace(model.config, parameter_dtype=arguments.dtype)
     with atomic_folder(arguments.target) as folder:
-        run.claim(folder, TrainConfig(model=config))
-        with Checkpoints(folder / run.CHECKPOINTS, keep=1) as checkpoints:
-            checkpoints.save(0, {"params": jax.tree.map(jax.numpy.asarray, params)}, {})
+        result.write(folder, TrainConfig(model=config), params)
 
 
 def _write_peft(arguments: argparse.Namespace, model: VisionLanguageModel) -> None:

@@ -125,6 +125,7 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--participants", type=int, default=30, metavar="N", help="how many; default: %(default)s")
     text = "standard deviation of each block's seen place, in sides, of the median one; default: %(default)s"
     parser.add_argument("--split", choices=SPLITS, default="test", help="whose towers; default: %(default)s")
+    parser.add_argument("--items", type=int, default=0, metavar="N", help="of its first so many towers; default: all")
     parser.add_argument("--noise", type=float, default=0.1, metavar="SIDES", help=text)
     parser.add_argument("--seed", type=int, default=0, help="same seed, same answers; default: %(default)s")
     parser.add_argument("--out", type=pathlib.Path, required=True, metavar="FILE", help="the CSV file")
@@ -179,6 +180,7 @@ def _simulate(args: argparse.Namespace) -> None:
         participants=args.participants,
         noise=args.noise,
         split=args.split,
+        items=args.items,
         seed=args.seed,
     )
     print(f"judgments of {args.participants} simulated participants: {args.out}")

@@ -24,16 +24,17 @@ def simulate(
     participants: int,
     noise: float,
     split: str = "test",
+    items: int = 0,
     seed: int = 0,
 ) -> None:
-    """Writes a judgment table about the towers of one split of a set; see `simulated_participants.py`.
+    """Writes a judgment table about the towers of a split, or its first `items`; see `simulated_participants.py`.
 
     Raises:
       UserError: the set isn't built or asks nothing about towers; fewer than one participant; noise below 0.
     """
     if participants < 1 or noise < 0:
         raise UserError(f"{participants} participants with noise {noise:g}: give 1 or more, and a noise of 0 or more")
-    source = load(spec, split, data_dir, tasks=(TOWER_FALLS,))
+    source = load(spec, split, data_dir, tasks=(TOWER_FALLS,), items=items)
     if not all(trial.scene for trial in source):
         raise UserError(f"{spec} shows photographs; simulated participants need the scenes of a synthetic set")
     scenes = {trial.item: Scene.from_json(trial.scene).blocks for trial in source}

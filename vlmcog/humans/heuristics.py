@@ -16,6 +16,7 @@ from vlmcog.humans import noisy_simulator as simulator
 from vlmcog.humans.noisy_simulator import Noise
 from vlmcog.scenes.labelled import LabelledScene, Outcome
 from vlmcog.scenes.scene import Scene
+from vlmcog.tasks import perception
 from vlmcog.tasks.registry import get_task
 
 TOWER_FALLS = "tower_falls"
@@ -103,7 +104,7 @@ def noisy_simulator(stimulus: Stimulus, noise: Noise = NOISE) -> Probabilities |
     n = SIMULATIONS if takes_long(stimulus) else simulator.SIMULATIONS
     fell = simulator.falling(scene.blocks, noise, removed=outcome.removed, n=n, is_any=is_any)
     answers = [truth(LabelledScene(scene, dataclasses.replace(outcome, fell=tuple(flags)))) for flags in fell.tolist()]
-    return np.bincount(answers, minlength=len(stimulus.options)) / n
+    return np.bincount([answer for answer in answers if answer is not None], minlength=len(stimulus.options)) / n
 
 
 def takes_long(stimulus: Stimulus) -> bool:
@@ -120,6 +121,8 @@ def why_not_simulated(stimulus: Stimulus) -> str:
         return "no scene to simulate"
     if Outcome.from_json(stimulus.outcome).clearances is not None:
         return "the scene does not hold how its balls roll"
+    if get_task(stimulus.task).domain == perception.DOMAIN:
+        return "the question is not about what falls"
     return ""
 
 

@@ -14,6 +14,7 @@ from vlmcog.scenes.scene import Block, Scene
 from vlmcog.tasks.answer_space import binary, choice, count
 from vlmcog.tasks.task import Task
 
+DOMAIN = "perception"
 MOST_BLOCKS = 15
 _OFF_CENTRE = 0.1  # of half the picture's width
 _CLEARLY = 1.1  # times as tall as wide, or the other way round
@@ -69,7 +70,7 @@ def _movable(scene: Scene) -> list[Block]:
 
 
 def _task(name: str, question: str, answers, truth) -> Task:
-    return Task(name, "perception", question, answers, truth)
+    return Task(name, DOMAIN, question, answers, truth)
 
 
 PERCEPTION = (

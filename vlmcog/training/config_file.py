@@ -1,5 +1,6 @@
 """A config from a Python file and the command line: `--config FILE[:ARG]` and `--config.KEY=VALUE`."""
 
+import dataclasses
 import importlib.util
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,6 @@ from ml_collections import ConfigDict
 from ml_collections.config_flags import DEFINE_config_dict
 
 from vlmcog.errors import UserError, did_you_mean
-from vlmcog.training import config as config_lib
 from vlmcog.training import tree
 from vlmcog.training.config import TrainConfig
 
@@ -19,20 +19,21 @@ OVERRIDE = "--config."
 T = TypeVar("T")
 
 
-def load(path: str, overrides: Sequence[str] = ()) -> TrainConfig:
+def load(path: str, overrides: Sequence[str] = (), kind: type[T] = TrainConfig) -> T:
     """Returns the config that `get_config(ARG)` of a file gives, with values replaced.
 
     Args:
       path: `FILE.py` or `FILE.py:ARG`; the file defines `get_config(arg="")`, which returns a ConfigDict.
       overrides: arguments such as `--config.seed=1`; a tuple is given as `--config.data.augment='("shift",)'`.
+      kind: the class of the config.
 
     Raises:
       UserError: no such file, an unknown key or argument, or a value of another type.
     """
-    config = config_lib.to_config_dict(config_lib.from_config_dict(_from_file(path)))
+    config = dataclasses.asdict(tree.build(kind, _from_file(path).to_dict()))  # pyright: ignore[reportArgumentType]
     for argument in overrides:
-        _check_argument(argument)
-    return config_lib.from_config_dict(_override(config, list(overrides)))
+        _check_argument(argument, list(tree.flatten(config)))
+    return tree.build(kind, _override(ConfigDict(config, type_safe=False), list(overrides)).to_dict())
 
 
 def choose(argument: str, choices: Mapping[str, T]) -> T:
@@ -61,9 +62,9 @@ def _from_file(path: str) -> ConfigDict:
     return module.get_config(argument)
 
 
-def _check_argument(argument: str) -> None:
+def _check_argument(argument: str, keys: Sequence[str]) -> None:
     if argument.startswith(OVERRIDE):
-        tree.check_known("config key", argument.removeprefix(OVERRIDE).partition("=")[0], config_lib.dotted_keys())
+        tree.check_known("config key", argument.removeprefix(OVERRIDE).partition("=")[0], keys)
     elif argument.startswith("-"):
         name = argument.partition("=")[0]
         known = [
@@ -73,7 +74,7 @@ def _check_argument(argument: str) -> None:
             "--skip_damaged",
             "--devices",
             "--help",
-            *(f"{OVERRIDE}{key}" for key in config_lib.dotted_keys()),
+            *(f"{OVERRIDE}{key}" for key in keys),
         ]
         raise UserError(f"unknown argument {name}{did_you_mean(name, known)}; see --help")
 

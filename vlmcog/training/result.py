@@ -4,16 +4,18 @@ import dataclasses
 import pathlib
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from vlmcog.checkpoints import pretrained
 from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.errors import UserError
+from vlmcog.files import atomic_folder
 from vlmcog.models import registry
 from vlmcog.models.boundary import Params, VisionLanguageModel
 from vlmcog.training import adapters, optimizer, sharding, step
 from vlmcog.training.config import MeshConfig, TrainConfig
-from vlmcog.training.workdir import CHECKPOINTS, read_config
+from vlmcog.training.workdir import CHECKPOINTS, claim, read_config
 
 _ONE = MeshConfig(fsdp=1)
 
@@ -44,6 +46,21 @@ def saved(workdir: pathlib.Path, model: VisionLanguageModel) -> Params:
     """
     config = read_config(workdir)
     return _judged(workdir, config, *_described(config, model, sharding.make_mesh(_ONE, batch_size=1)))
+
+
+def write(folder: pathlib.Path, config: TrainConfig, params: Params) -> None:
+    """Writes parameters as a run of no steps into an empty folder."""
+    claim(folder, config)
+    with Checkpoints(folder / CHECKPOINTS, keep=1) as checkpoints:
+        checkpoints.save(0, {"params": jax.tree.map(jnp.asarray, params)}, {})
+
+
+def take(path: str, config: TrainConfig, workdir: pathlib.Path) -> None:
+    """Makes a run of no steps of what `load_base` takes; the folder is whole or absent."""
+    model, mesh = registry.build(config.model), sharding.make_mesh(_ONE, batch_size=1)
+    params = load_base(model, path, _ONE, mesh)
+    with atomic_folder(workdir) as folder:
+        write(folder, config, params)
 
 
 def judged_step(checkpoints: Checkpoints, config: TrainConfig) -> int | None:

@@ -1,0 +1,33 @@
+"""The whole study at the size of a test: every model, every set, every table; a second run does nothing."""
+
+import pathlib
+
+import pandas as pd
+
+from vlmcog.study import plan
+from vlmcog.study.__main__ import main
+from vlmcog.study.config import StudyConfig
+from vlmcog.training import config_file
+
+ROOT = pathlib.Path(__file__).parents[2]
+CONFIG = f"{ROOT}/configs/study.py:smoke"
+
+
+def test_the_smallest_study_from_nothing_to_its_tables(tmp_path, capsys):
+    command = ["--config", CONFIG, "--workdir", str(tmp_path)]
+    main(command)
+    printed = capsys.readouterr().out
+    assert printed.count("decided") + printed.count("supported") == 4
+    matrix, curves = (pd.read_csv(tmp_path / "tables" / f"{name}.csv") for name in ("matrix", "curves"))
+    assert len(matrix) == 7 * 6
+    assert matrix.accuracy.between(0, 1).all()
+    assert (matrix.loc[matrix.model == "base"].gain == 0).all()
+    assert set(curves.curve) == {"items", "looks"}
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.csv")}
+    main(command)
+    assert capsys.readouterr().out == printed
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.csv")} == made
+    main([*command, "--status"])
+    config = config_file.load(CONFIG, (), StudyConfig)
+    n = len(plan.make(config, plan.Folders(tmp_path)))
+    assert f"{n} of {n} cells done" in capsys.readouterr().out

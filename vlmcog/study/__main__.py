@@ -1,0 +1,72 @@
+"""The command that runs a whole study: `python -m vlmcog.study --config configs/study.py:tiny --workdir DIR`."""
+
+import argparse
+import pathlib
+from collections.abc import Sequence
+
+import jax
+
+from vlmcog import command_line
+from vlmcog.evaluation import tables
+from vlmcog.memory import use_huge_pages
+from vlmcog.study import hypotheses, plan, run
+from vlmcog.study.config import StudyConfig
+from vlmcog.study.results import Results
+from vlmcog.training import config_file
+
+EPILOG = """\
+examples:
+  python -m vlmcog.study --config configs/study.py:smoke --workdir runs/study
+  python -m vlmcog.study --config configs/study.py:tiny --workdir runs/study --config.seeds='(0, 1)'
+  python -m vlmcog.study --config configs/study.py:tiny --workdir runs/study --status
+
+The same command goes on where it was cut off, and may run in several processes, on several machines that share DIR:
+each does what no other is doing. What it makes, in DIR:
+  tables/matrix.csv      accuracy and gain of every model on every set
+  tables/contrasts.csv   the gains that the hypotheses are about
+  tables/hypotheses.csv  the verdicts
+  tables/curves.csv      the data-scaling and look-diversity curves
+  runs/                  the models with their answers"""
+
+
+def study(config: StudyConfig, workdir: pathlib.Path) -> None:
+    """Does what is left to do of a study and writes its tables.
+
+    Raises:
+      UserError: the config doesn't allow a run, or a file of the study is damaged.
+    """
+    jax.config.update("jax_compilation_cache_dir", str(workdir / "compiled"))  # most runs have the same programs
+    folders = plan.Folders(workdir)
+    cells = plan.make(config, folders)
+    run.work_off(cells, workdir)
+    results = Results(config, folders, cells)
+    contrasts = hypotheses.contrasts(results)
+    verdicts = hypotheses.verdicts(contrasts)
+    found = {"matrix": results.matrix(), "contrasts": contrasts, "hypotheses": verdicts, "curves": results.curves()}
+    for name, table in found.items():
+        tables.write(table, workdir / "tables" / f"{name}.csv")
+    print("\n".join(verdicts.sentence))
+    print(f"tables: {workdir / 'tables'}")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Reads the command line and runs the study, or tells how far it is."""
+    parser = argparse.ArgumentParser(
+        "python -m vlmcog.study",
+        description="Tunes models, tests each on the whole ladder, compares them with people, over seeds.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", required=True, metavar="FILE.py[:SIZE]", help="such as configs/study.py:tiny")
+    parser.add_argument("--workdir", type=pathlib.Path, required=True, metavar="DIR", help="folder for everything")
+    parser.add_argument("--status", action="store_true", help="only show which cells are done, under way or to do")
+    options, overrides = parser.parse_known_args(argv)
+    config = config_file.load(options.config, overrides, StudyConfig)
+    if options.status:
+        return print(run.status(plan.make(config, plan.Folders(options.workdir)), options.workdir))
+    use_huge_pages(argv)
+    study(config, options.workdir)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
