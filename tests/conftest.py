@@ -24,6 +24,7 @@ ARRAY_MODULES = (
     "gemma3",
     "gemma_vlm",
     "generative",
+    "hidden_states",
     "image_encoder",
     "images",
     "flamingo",

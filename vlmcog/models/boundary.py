@@ -76,6 +76,15 @@ class VisionLanguageModel(Protocol):
         """Reads image and prefix (`text`, `mask_input`) once; returns a cache that options and replies extend."""
         ...
 
+    def hidden_states(self, params: Params, prefix: Batch) -> dict[str, Float[Array, "l b d"]]:
+        """What each network holds of image and prefix, float32: first what enters its layers, then what leaves each.
+
+        `vision` is the mean over the image's tokens. `language`, where a family has a decoder, is at the prefix's last
+        token, off which the answer's first is read: its last row, put through the module's `logits`, is what `prefill`
+        predicts. States are those that layers add to, before any norm. (The `l` of the two need not be equal.)
+        """
+        ...
+
     def score(self, params: Params, batch: Batch) -> Float[Array, "b o"]:
         """Log-probability of each option (sum over its tokens, eos included) given image and prefix.
 

@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from vlmcog.errors import UserError
+from vlmcog.models import hidden_states
 from vlmcog.models.boundary import Batch, Metrics, Params
 from vlmcog.models.config import ModelConfig, VisionConfig
 from vlmcog.models.hugging_face import Layout, dense
@@ -204,6 +205,12 @@ class DualEncoder(Model):
     def prefill(self, params: Params, prefix: Batch) -> Float[Array, "b d"]:
         """The images' vectors."""
         return self._encode(params, on_device(prefix), None)
+
+    def hidden_states(self, params: Params, prefix: Batch) -> dict[str, Float[Array, "l b d"]]:
+        """`vision` alone, the mean over the image's tokens and, in CLIP's tower, the class token."""
+        image = on_device(prefix)["image"]
+        pools = {hidden_states.VISION: lambda x: hidden_states.mean_of_images(x, len(image))}
+        return hidden_states.keep(self.module, params, image, method="encode_image", pools=pools)
 
     def score(self, params: Params, batch: Batch) -> Float[Array, "b o"]:
         """Log-probability of each option, by the objective that the model is trained with.

@@ -12,7 +12,7 @@ from vlmcog.models.activations import ACTIVATIONS
 from vlmcog.models.attention import attend
 from vlmcog.models.config import Activation, EncoderConfig
 from vlmcog.models.hugging_face import Rule, dense, heads, joined_heads, norm, within
-from vlmcog.models.layers import Network, dropout, dtypes_of, split_batch, stack_layers
+from vlmcog.models.layers import Layer, Network, dropout, dtypes_of, split_batch, stack_layers
 from vlmcog.models.norms import LayerNorm
 from vlmcog.models.products import DENSE
 
@@ -40,7 +40,7 @@ class Encoder(Network):
         return normed if self.final_norm else x
 
 
-class _EncoderBlock(nn.Module):
+class _EncoderBlock(Layer):
     config: EncoderConfig
     dropout: float
     dtype: DTypeLike

@@ -22,7 +22,7 @@ from vlmcog.models.activations import gated_gelu_tanh
 from vlmcog.models.attention import KeysValues, attend, soft_cap, window_mask
 from vlmcog.models.config import DecoderConfig
 from vlmcog.models.hugging_face import DECODER_KEYS, Rule, expect_config, sizes_to, within
-from vlmcog.models.layers import Network, dropout, dtypes_of, split_batch, stack_layers, whole_rows
+from vlmcog.models.layers import Layer, Network, dropout, dtypes_of, split_batch, stack_layers, whole_rows
 from vlmcog.models.norms import RMSNorm
 from vlmcog.models.products import product
 from vlmcog.models.rope import frequencies, rotate
@@ -192,7 +192,7 @@ class _Embedder(nn.Module):
         return jnp.einsum("...d,vd->...v", x, self.table.astype(self.dtype), preferred_element_type=jnp.float32)
 
 
-class _Block(nn.Module):
+class _Block(Layer):
     config: GemmaConfig
     dropout: float
     dtype: DTypeLike

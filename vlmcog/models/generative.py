@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from vlmcog.models import hidden_states
 from vlmcog.models.attention import options_mask
 from vlmcog.models.boundary import Batch, Metrics, Params
 from vlmcog.models.model import Model, on_device
@@ -119,11 +120,24 @@ class GenerativeModel(Model):
 
     def prefill(self, params: Params, prefix: Batch) -> Cache:
         """Reads image and prefix; the cache has one slot for each image token and each place of the text."""
-        prefix = on_device(prefix)
-        reading = self._apply("read", params, {key: prefix[key] for key in prefix if key not in _OF_SUFFIX})
-        last = prefix["mask_input"].sum(axis=-1)[:, None, None] - 1
-        hidden = jnp.take_along_axis(reading.hidden, last, axis=1, mode="clip")[:, 0]
+        prefix = _prefix_of(prefix)
+        reading = self._apply("read", params, prefix)
+        hidden = hidden_states.at_last(reading.hidden, prefix["mask_input"])
         return Cache(reading.past, reading.valid, reading.next_position, self._apply("logits", params, hidden))
+
+    def hidden_states(self, params: Params, prefix: Batch) -> dict[str, Float[Array, "l b d"]]:
+        """`vision`, the mean over the image's tokens, and `language`, at the token that `prefill` reads logits off."""
+        prefix = _prefix_of(prefix)
+        valid, real = prefix["mask_input"], self._real_image_tokens(prefix)
+        pools: dict[str, hidden_states.Pool] = {
+            hidden_states.VISION: lambda x: hidden_states.mean_of_images(x, len(valid), real),
+            hidden_states.LANGUAGE: lambda x: hidden_states.at_last(x, valid),
+        }
+        return hidden_states.keep(self.module, params, prefix, method="read", pools=pools)
+
+    def _real_image_tokens(self, prefix: dict[str, Array]) -> Bool[Array, "b n"] | None:
+        """Which of the tower's tokens are real, in a family that pads them."""
+        del prefix
 
     def score(self, params: Params, batch: Batch) -> Float[Array, "b o"]:
         """Log-probability of each option; all options run side by side in one pass over one cached prefix."""
@@ -181,6 +195,10 @@ class GenerativeModel(Model):
         tokens = jnp.full((n_batch, max_tokens), pad, jnp.int32)
         start = (jnp.int32(0), cache.past.grow(max_tokens), cache.logits, jnp.zeros(n_batch, bool), tokens)
         return jax.lax.while_loop(lambda state: (state[0] < max_tokens) & ~state[3].all(), step, start)[-1]
+
+
+def _prefix_of(batch: Batch) -> dict[str, Array]:
+    return on_device({key: batch[key] for key in batch if key not in _OF_SUFFIX})
 
 
 def put_image(

@@ -14,6 +14,7 @@ from vlmcog.models.config import ModelConfig
 
 OUTER, INNER = "fsdp", "fsdp_inner"
 BATCH_AXES = ("data", OUTER, INNER)  # of a mesh that has them, over which batches are split
+STATES = "states"  # the collection of what is kept of layers where it is asked for
 
 
 class Network(nn.Module, kw_only=True):
@@ -32,6 +33,10 @@ class Network(nn.Module, kw_only=True):
     param_dtype: DTypeLike = jnp.float32
     scan: bool = False
     remat: bool = False
+
+
+class Layer(nn.Module):
+    """A layer of a decoder or a tower: `hidden_states` sees its first argument and its first result."""
 
 
 def computing(network: Network) -> dict[str, Any]:
@@ -57,7 +62,7 @@ def stack_layers(block: type[nn.Module], *, depth: int, scan: bool, remat: bool,
     in_axes: Any = (0, *[nn.broadcast] * n_broadcast)
     return nn.scan(
         block,
-        variable_axes={"params": 0},
+        variable_axes={"params": 0, STATES: 0},
         split_rngs={"params": True, "dropout": True},
         in_axes=in_axes,
         length=depth,

@@ -15,7 +15,7 @@ from vlmcog.models.activations import ACTIVATIONS
 from vlmcog.models.attention import KeysValues, attend
 from vlmcog.models.config import DecoderConfig
 from vlmcog.models.hugging_face import Rule, gated_mlp, heads, joined_heads, within
-from vlmcog.models.layers import Network, dropout, dtypes_of, split_batch, stack_layers
+from vlmcog.models.layers import Layer, Network, dropout, dtypes_of, split_batch, stack_layers
 from vlmcog.models.norms import RMSNorm
 from vlmcog.models.products import DENSE
 from vlmcog.models.rope import rotate
@@ -97,7 +97,7 @@ class _Head(nn.Module):
         return read_off(hidden, self.param("kernel", nn.initializers.lecun_normal(), shape, self.param_dtype))
 
 
-class LlamaBlock(nn.Module):
+class LlamaBlock(Layer):
     """Self-attention and MLP, each after a norm."""
 
     config: LlamaConfig

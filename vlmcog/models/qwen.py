@@ -138,6 +138,13 @@ class QwenModule(Network):
         return chosen * frequencies(decoder.head_dim // 2, decoder.wavelength)[None, None]
 
 
+class Qwen(GenerativeModel):
+    """A `GenerativeModel` whose images are padded."""
+
+    def _real_image_tokens(self, prefix: dict[str, Array]) -> Bool[Array, "b p"]:
+        return jnp.arange(prefix["patches"].shape[1])[None] < prefix["grid"].prod(axis=-1)[:, None]
+
+
 def positions_of(
     is_image: Bool[Array, "b t"], valid: Bool[Array, "b t"], grid: Int[Array, "b 2"]
 ) -> Int[Array, "3 b t"]:
@@ -225,7 +232,7 @@ def cut(pixels: Float[np.ndarray, "h w 3"], patch_size: int) -> Float[np.ndarray
     return np.repeat(patches, FRAMES, axis=2)
 
 
-def build(config: ModelConfig, networks: QwenNetworks) -> GenerativeModel:
+def build(config: ModelConfig, networks: QwenNetworks) -> Qwen:
     """Builds the model of a config.
 
     Raises:
@@ -255,7 +262,7 @@ def build(config: ModelConfig, networks: QwenNetworks) -> GenerativeModel:
     n_fixed = len(processor.prefix_of("", processor.read_image(blank)))
     processor = dataclasses.replace(processor, prefix_length=config.prefix_length + n_fixed, n_fixed=n_fixed)
     layout = _hugging_face(dataclasses.replace(networks, vocabulary_size=rows, marks=marks))
-    return GenerativeModel(config, module, processor, layout)
+    return Qwen(config, module, processor, layout)
 
 
 # What a `config.json` means by leaving a key out: the same in both generations.

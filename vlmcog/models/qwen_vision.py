@@ -20,7 +20,7 @@ from vlmcog.models.activations import ACTIVATIONS
 from vlmcog.models.attention import attend
 from vlmcog.models.encoder import Mlp
 from vlmcog.models.hugging_face import Rule, dense, gated_mlp, joined_heads, norm, packed_heads, within
-from vlmcog.models.layers import Network, dropout, dtypes_of, split_batch, stack_layers
+from vlmcog.models.layers import Layer, Network, dropout, dtypes_of, split_batch, stack_layers
 from vlmcog.models.llama import GatedMlp
 from vlmcog.models.norms import LayerNorm, RMSNorm
 from vlmcog.models.products import DENSE
@@ -94,7 +94,7 @@ class QwenVision(Network):
         return nn.Dense(self.output_width, **common, name="merger_out")(x)
 
 
-class _Block(nn.Module):
+class _Block(Layer):
     config: QwenVisionConfig
     dropout: float
     dtype: DTypeLike
