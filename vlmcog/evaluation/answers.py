@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -13,6 +13,7 @@ from scipy import special
 from vlmcog.datasets.features import Trial
 from vlmcog.datasets.read import TrialSource
 from vlmcog.errors import UserError
+from vlmcog.evaluation import batches
 from vlmcog.models.boundary import Params, VisionLanguageModel
 from vlmcog.progress import Progress
 
@@ -53,7 +54,7 @@ def answer(
     score, most = _compiled(model), max(len(options) for _, options in source.asked())
     rows = []
     with Progress(len(source), f"answering {evaluated_on}", unit="trial") as bar:
-        for trials in _chunks(source, batch_size):
+        for trials in batches.chunks(source, batch_size):
             scores = np.asarray(score(params, _batch(model, trials, batch_size, most)))
             rows += [_row(trial, row) for trial, row in zip(trials, scores, strict=False)]
             bar.advance(len(trials))
@@ -67,19 +68,14 @@ def _compiled(model: VisionLanguageModel) -> Callable[..., Float[Array, "b o"]]:
     return jax.jit(model.score)
 
 
-def _chunks(source: TrialSource, size: int) -> Iterator[list[Trial]]:
-    for start in range(0, len(source), size):
-        yield [source[index] for index in range(start, min(start + size, len(source)))]
-
-
 def _batch(model: VisionLanguageModel, trials: Sequence[Trial], size: int, most: int) -> dict[str, np.ndarray]:
     """Stacks the trials' examples, the last repeated up to `size` and options padded to `most`: always one shape."""
-    padded = [*trials, *[trials[-1]] * (size - len(trials))]
-    examples = [model.processor.score_example(trial.image, trial.question, trial.options) for trial in padded]
+    given = ((trial.image, trial.question, trial.options) for trial in batches.filled(trials, size))
+    examples = [model.processor.score_example(*of) for of in given]
     for example in examples:
         missing = [(0, most - len(example["options"])), (0, 0)]
         example |= {key: np.pad(example[key], missing) for key in ("options", "options_mask")}
-    return {key: np.stack([example[key] for example in examples]) for key in examples[0]}
+    return batches.stack(examples)
 
 
 def _row(trial: Trial, scores: Float[np.ndarray, " o"]) -> dict[str, object]:
