@@ -19,6 +19,7 @@ FOLDS = 5
 PENALTIES = np.logspace(-2, 8, 21)
 NO_VARIANCE, TOO_FEW = "no variance", "too few items"
 _FEWEST = 4  # items a fold
+_CONSTANT = 1e-10  # spread beside the mean, of a feature that is the same for all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,11 @@ def probe(
     Features are standardised, and the penalty chosen by leaving out one row at a time, in the folds fitted to alone.
     Rows of one item share a fold, or what was seen of one would be rewarded at the other.
 
+    The interval is of what probes fitted to so many items reach on new ones. Resampling predictions as if they were
+    given makes it too narrow (70-90 % of 95 % intervals hold it), for an item also moves, by the fits, what is
+    predicted for others. So an item is resampled with both its error and its effect on theirs (the infinitesimal
+    jackknife of Efron, 2014, JASA 109, 991-1007). Where a probe reads off next to nothing, it remains too narrow.
+
     Args:
       states: a row for each time that an item was shown.
       quantity: what the item has; NaN where unknown, and such rows are left out.
@@ -72,31 +78,89 @@ def probe(
     rng = np.random.default_rng(seed)
     dealt = y[first][rng.permutation(n)][item]
     truths = np.stack([y, dealt], axis=-1)
-    predictions = _out_of_fold(x, truths, fold=(rng.permutation(n) % folds)[item])
-    r_squared, control = (_RSquared(truths[:, k], predictions[:, k], item) for k in range(2))
+    errors, effects = _cross_validate(x, truths, (rng.permutation(n) % folds)[item])
+    r_squared, control = (_RSquared(truths[:, k], errors[:, k], effects[:, k], item) for k in range(2))
     interval = weighted_bootstrap(r_squared, n, seed=seed, resamples=resamples)
     return Probe(r_squared.value, interval, control.value, n)
 
 
-def _out_of_fold(
-    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n 2"], fold: Int[np.ndarray, " n"]
-) -> Float[np.ndarray, "n 2"]:
-    from sklearn.linear_model import RidgeCV  # slow to import
-    from sklearn.model_selection import PredefinedSplit, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Ridge:
+    """Ridge regressions of k quantities on standardised features, each with its own penalty, as scikit-learn's RidgeCV.
 
-    ridge = make_pipeline(StandardScaler(), RidgeCV(PENALTIES, alpha_per_target=True))
-    return np.asarray(cross_val_predict(ridge, x, y, cv=PredefinedSplit(fold)))
+    Attributes:
+      basis: u of the features' singular value decomposition, [n, m].
+      directions: v over the singular values, so that `z @ directions` is the u of features z, [d, m].
+      kept: what the penalty leaves of each direction, [m, k].
+      slopes: of each direction, [m, k].
+      residuals: of what it was fitted to, [n, k].
+    """
+
+    mean: Float[np.ndarray, " d"]
+    scale: Float[np.ndarray, " d"]
+    basis: Float[np.ndarray, "n m"]
+    directions: Float[np.ndarray, "d m"]
+    kept: Float[np.ndarray, "m k"]
+    intercept: Float[np.ndarray, " k"]
+    slopes: Float[np.ndarray, "m k"]
+    residuals: Float[np.ndarray, "n k"]
+
+    def along(self, x: Float[np.ndarray, "q d"]) -> Float[np.ndarray, "q m"]:
+        """Features in the directions of `basis`."""
+        return (x - self.mean) / self.scale @ self.directions
+
+    def predict(self, x: Float[np.ndarray, "q d"]) -> Float[np.ndarray, "q k"]:
+        """The quantities at other features."""
+        return self.intercept + self.along(x) @ self.slopes
+
+
+def _fit(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n k"]) -> _Ridge:
+    """Left out, a row's residual is e / (1 - h), with e its residual and h its entry of the hat matrix's diagonal."""
+    mean, scale, intercept = x.mean(axis=0), x.std(axis=0), y.mean(axis=0)
+    scale = np.where(scale > _CONSTANT * np.abs(mean), scale, 1.0)
+    u, s, vt = np.linalg.svd((x - mean) / scale, full_matrices=False)
+    real = s > _CONSTANT * s.max(initial=1.0)
+    u, s, vt = u[:, real], s[real], vt[real]
+    kept = s[:, None] ** 2 / (s[:, None] ** 2 + PENALTIES[None])
+    along = u.T @ (y - intercept)
+    residuals = (y - intercept)[..., None] - np.einsum("nm,mk,mp->nkp", u, along, kept)
+    left_out = residuals / (1 - 1 / len(x) - u**2 @ kept)[:, None]
+    best = np.square(left_out).sum(axis=0).argmin(axis=-1)
+    own = np.take_along_axis(residuals, best[None, :, None], axis=-1)[..., 0]
+    return _Ridge(mean, scale, u, vt.T / s, kept[:, best], intercept, kept[:, best] * along, own)
+
+
+def _cross_validate(
+    x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "n k"], fold: Int[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"]]:
+    """Returns the squared error of each row, and how much its weight in the fits changes the sum of the others'.
+
+    With weights w, slopes b = (sum w x x' + penalty)^-1 sum w x y, so that db/dw_i = (...)^-1 x_i e_i; an error's
+    square changes by -2 error (x db + d intercept). (The infinitesimal jackknife, the penalty held.)
+    """
+    errors, effects = np.empty_like(y), np.zeros_like(y)
+    for held_out in range(fold.max() + 1):
+        seen, new = fold != held_out, fold == held_out
+        ridge = _fit(x[seen], y[seen])
+        errors[new] = y[new] - ridge.predict(x[new])
+        pull = ridge.basis @ (ridge.kept * (ridge.along(x[new]).T @ errors[new])) + errors[new].sum(axis=0) / seen.sum()
+        effects[seen] -= 2 * ridge.residuals * pull
+    return np.square(errors), effects
 
 
 class _RSquared:
     """R^2 given how often each item was drawn, from sums over the rows of each."""
 
-    def __init__(self, y: Float[np.ndarray, " n"], predicted: Float[np.ndarray, " n"], item: Int[np.ndarray, " n"]):
-        centred = y - y.mean()
+    def __init__(
+        self,
+        y: Float[np.ndarray, " n"],
+        errors: Float[np.ndarray, " n"],
+        effects: Float[np.ndarray, " n"],
+        item: Int[np.ndarray, " n"],
+    ):
+        centred, errors = y - y.mean(), errors + effects - effects.mean()
         self._rows, self._sum, self._squares, self._errors = (
-            np.bincount(item, values) for values in (np.ones_like(y), centred, centred**2, (y - predicted) ** 2)
+            np.bincount(item, values) for values in (np.ones_like(y), centred, centred**2, errors)
         )
 
     @property
