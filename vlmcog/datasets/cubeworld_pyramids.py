@@ -13,8 +13,8 @@ class CubeworldPyramids(SyntheticBuilder):
 
     VERSION = tfds.core.Version("3.0.0")
     RELEASE_NOTES: ClassVar = {
-        "3.0.0": "Pictures by the look's sensor, less haze, colours apart; statics confirm what rests and falls; of four "
-        "rows, balanced by whether any block falls.",
+        "3.0.0": "Pictures by the look's sensor, less haze, colours apart; statics confirm what rests and falls; "
+        "of four rows, balanced by whether any block falls.",
         "2.0.0": "Outcomes, confidence and more of each judgment.",
         "1.0.0": "First release.",
     }
