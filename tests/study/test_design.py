@@ -73,7 +73,7 @@ def test_a_change_makes_new_cells_of_what_depends_on_it_alone():
     before = _fingerprints(CONFIG)
     slower = dataclasses.replace(CONFIG, tune=dataclasses.replace(CONFIG.tune, total_steps=2000))
     changed = {name for name, fingerprint in _fingerprints(slower).items() if before[name] != fingerprint}
-    tuned = {name for name in before if name.startswith(("tune", "test")) and "base" not in name}
+    tuned = {name for name in before if name.startswith(("tune", "test", "probe")) and "base" not in name}
     assert changed == tuned
     elsewhere = plan.make(CONFIG, plan.Folders(pathlib.Path("elsewhere")))
     assert {name: cell.fingerprint for name, cell in elsewhere.items()} == before

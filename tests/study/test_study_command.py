@@ -23,6 +23,8 @@ def test_the_smallest_study_from_nothing_to_its_tables(tmp_path, capsys):
     assert matrix.accuracy.between(0, 1).all()
     assert (matrix.loc[matrix.model == "base"].gain == 0).all()
     assert set(curves.curve) == {"items", "looks"}
+    probes = pd.read_csv(tmp_path / "tables" / "probes.csv")
+    assert set(probes.model) == {"base", "IP small", "CR small"}
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.csv")}
     main(command)
     assert capsys.readouterr().out == printed

@@ -26,6 +26,7 @@ each does what no other is doing. What it makes, in DIR:
   tables/contrasts.csv   the gains that the hypotheses are about
   tables/hypotheses.csv  the verdicts
   tables/curves.csv      the data-scaling and look-diversity curves
+  tables/probes.csv      how well margin, offset and number of blocks can be read off each layer
   runs/                  the models with their answers"""
 
 
@@ -42,7 +43,13 @@ def study(config: StudyConfig, workdir: pathlib.Path) -> None:
     results = Results(config, folders, cells)
     contrasts = hypotheses.contrasts(results)
     verdicts = hypotheses.verdicts(contrasts)
-    found = {"matrix": results.matrix(), "contrasts": contrasts, "hypotheses": verdicts, "curves": results.curves()}
+    found = {
+        "matrix": results.matrix(),
+        "contrasts": contrasts,
+        "hypotheses": verdicts,
+        "curves": results.curves(),
+        "probes": results.probes(),
+    }
     for name, table in found.items():
         tables.write(table, workdir / "tables" / f"{name}.csv")
     print("\n".join(verdicts.sentence))

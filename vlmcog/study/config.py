@@ -32,7 +32,7 @@ class StudyConfig:
       curve_items: numbers of training scenes whose models make the data-scaling curve.
       curve_looks: looks that models of the look-diversity curve are tuned on: the first one, the first two, and so on,
         with `train` scenes in all.
-      curve_seeds: the seeds of both curves.
+      curve_seeds: the seeds of both curves and of the probes.
       equivalence: a gain in accuracy between - and + this counts as none.
       equivalence_pearson: the same of a correlation with people.
     """

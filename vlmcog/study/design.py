@@ -122,6 +122,11 @@ def curves(config: StudyConfig) -> tuple[Row, ...]:
     return (*scaled, *looks)
 
 
+def probed(config: StudyConfig) -> tuple[Row, ...]:
+    """Returns the models whose layers are probed for what small towers are like: before tuning, and after either."""
+    return tuple(row for row in rows(config) if row.name in (BASE, f"{IP} {SPLIT_SIZES[0]}", f"{CR} {SPLIT_SIZES[0]}"))
+
+
 def relation(row: Row, column: Column) -> str:
     """Returns where a column stands on the ladder of generalisation for a model: see `evaluation.ladder`."""
     if row.name == BASE:

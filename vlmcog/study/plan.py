@@ -6,17 +6,22 @@ import json
 import pathlib
 from typing import Any
 
+from vlmcog.datasets import read
 from vlmcog.datasets.build import build
 from vlmcog.datasets.simulate import simulate
 from vlmcog.datasets.specs import DatasetSpec
 from vlmcog.errors import UserError
+from vlmcog.models import registry
 from vlmcog.study import design
 from vlmcog.study.cells import Plan
 from vlmcog.study.config import StudyConfig
 from vlmcog.study.design import BASE, Row
 from vlmcog.training import config as config_lib
 from vlmcog.training.config import TrainConfig
+from vlmcog.training.workdir import read_config
 
+PROBES = "probes.csv"
+BATCH_SIZE = 64
 PARTICIPANTS_NOISE = 0.1  # of the median simulated one, in block sides
 
 
@@ -53,6 +58,8 @@ def make(config: StudyConfig, folders: Folders) -> Plan:
     for seed in config.curve_seeds:
         for row in design.curves(config):
             planner.test(row, seed)
+        for row in design.probed(config):
+            planner.probe(row, seed)
     return planner.plan
 
 
@@ -64,6 +71,11 @@ def tune_name(row: Row, seed: int) -> str:
 def test_name(row: Row, seed: int) -> str:
     """The name of the cell that tests it."""
     return f"test {row.name}, seed {seed}"
+
+
+def probe_name(row: Row, seed: int) -> str:
+    """The name of the cell that probes its layers."""
+    return f"probe {row.name}, seed {seed}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +97,22 @@ class _Planner:
             evaluate(run, specs, self.folders.data, with_observers=False)
 
         return self.plan.add(test_name(row, seed), {}, needs, work)
+
+    def probe(self, row: Row, seed: int) -> str:
+        column = self.columns[0]
+        needs = [self.tune(row, seed), self.build(column.spec)]
+        run = self.folders.run(self.plan[needs[0]].stem)
+
+        def work(_: str) -> None:
+            from vlmcog.evaluation import probes, tables  # slow to import
+            from vlmcog.training import result
+
+            model = registry.build(read_config(run).model)
+            source = read.load(column.spec, "test", self.folders.data, tasks=(column.task,))
+            found = probes.probes(model, result.restore(run, model), source, batch_size=BATCH_SIZE)
+            tables.write(found.assign(evaluated_on=column.name), run / PROBES)
+
+        return self.plan.add(probe_name(row, seed), {}, needs, work)
 
     def tune(self, row: Row, seed: int) -> str:
         needs = [self.build(spec) for spec in row.specs]

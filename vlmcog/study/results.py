@@ -17,7 +17,7 @@ from vlmcog.statistics.crossed import Estimate, crossed_mean, pearson_values
 from vlmcog.study import design
 from vlmcog.study.config import StudyConfig
 from vlmcog.study.design import Column, Row
-from vlmcog.study.plan import Folders, Plan, tune_name
+from vlmcog.study.plan import PROBES, Folders, Plan, tune_name
 from vlmcog.tasks.registry import get_task
 
 ACCURACY, PEARSON = "accuracy", "pearson"
@@ -82,6 +82,12 @@ class Results:
             for column in self.columns
         ]
         return pd.DataFrame(cells)
+
+    def probes(self) -> pd.DataFrame:
+        """Returns how well physical quantities can be read off each layer, before tuning and after."""
+        runs = [(row, seed) for row in design.probed(self.config) for seed in self.config.curve_seeds]
+        read = [pd.read_csv(self._run(row, seed) / PROBES).assign(model=row.name, seed=seed) for row, seed in runs]
+        return pd.concat(read, ignore_index=True)
 
     def _cell(self, row: Row, column: Column) -> dict[str, object]:
         scores = self.scores(row, column)
