@@ -25,6 +25,10 @@ def test_the_smallest_study_from_nothing_to_its_tables(tmp_path, capsys):
     assert set(curves.curve) == {"items", "looks"}
     probes = pd.read_csv(tmp_path / "tables" / "probes.csv")
     assert set(probes.model) == {"base", "IP small", "CR small"}
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert page.count("<h2") == 5  # too few scenes to probe
+    assert page.count('class="contrast"') == 10 + 3  # and an axis for each hypothesis that this study can tell
+    assert "http" not in page.replace("http-equiv", "")
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.csv")}
     main(command)
     assert capsys.readouterr().out == printed

@@ -1,14 +1,17 @@
 """The command that runs a whole study: `python -m vlmcog.study --config configs/study.py:tiny --workdir DIR`."""
 
 import argparse
+import dataclasses
+import json
 import pathlib
 from collections.abc import Sequence
 
 import jax
 
-from vlmcog import command_line
-from vlmcog.evaluation import tables
+from vlmcog import command_line, files
+from vlmcog.evaluation import manifest, tables
 from vlmcog.memory import use_huge_pages
+from vlmcog.report.study_page import write_study_report
 from vlmcog.study import hypotheses, plan, run
 from vlmcog.study.config import StudyConfig
 from vlmcog.study.results import Results
@@ -22,6 +25,7 @@ examples:
 
 The same command goes on where it was cut off, and may run in several processes, on several machines that share DIR:
 each does what no other is doing. What it makes, in DIR:
+  report/index.html      the page; open it in a browser
   tables/matrix.csv      accuracy and gain of every model on every set
   tables/contrasts.csv   the gains that the hypotheses are about
   tables/hypotheses.csv  the verdicts
@@ -31,7 +35,7 @@ each does what no other is doing. What it makes, in DIR:
 
 
 def study(config: StudyConfig, workdir: pathlib.Path) -> None:
-    """Does what is left to do of a study and writes its tables.
+    """Does what is left to do of a study and writes its tables and its page.
 
     Raises:
       UserError: the config doesn't allow a run, or a file of the study is damaged.
@@ -52,8 +56,14 @@ def study(config: StudyConfig, workdir: pathlib.Path) -> None:
     }
     for name, table in found.items():
         tables.write(table, workdir / "tables" / f"{name}.csv")
+    record = {
+        "config": dataclasses.asdict(config),
+        "versions": manifest.versions_of_code(),
+        "git_revision": manifest.git_revision(),
+    }
+    files.write_text(workdir / "study.json", json.dumps(record, indent=2) + "\n")
     print("\n".join(verdicts.sentence))
-    print(f"tables: {workdir / 'tables'}")
+    print(f"report: {write_study_report(workdir)}")
 
 
 def main(argv: Sequence[str]) -> None:
