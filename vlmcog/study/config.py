@@ -39,7 +39,7 @@ class StudyConfig:
 
     seeds: tuple[int, ...] = (0, 1, 2)
     look: str = "cubeworld"
-    other_looks: tuple[str, ...] = ("wooden", "photo")
+    other_looks: tuple[str, ...] = ("wooden", "random")
     image_size: int = 64
     train: int = 4000
     validation: int = 250
