@@ -12,11 +12,9 @@ from vlmcog.study.config import StudyConfig
 from vlmcog.training import config_file
 
 ROOT = pathlib.Path(__file__).parents[2]
-CONFIG = StudyConfig(
-    other_looks=("wooden",), release="somewhere", curve_items=(64, 9000), curve_looks=("cubeworld", "toy", "night")
-)
+CONFIG = StudyConfig(other_looks=("wooden",), curve_items=(64, 9000), curve_looks=("cubeworld", "toy", "night"))
 ROWS = {row.name: row for row in design.rows(CONFIG)}
-COLUMNS = {column.name: column for column in design.columns(CONFIG)}
+COLUMNS = {column.name: column for column in design.columns(dataclasses.replace(CONFIG, release="somewhere"))}
 _FROM_FOURTH = [ELSEWHERE, OTHER_LOOK, ELSEWHERE, REAL_PHOTOS, ELSEWHERE]
 FOLDERS = plan.Folders(pathlib.Path("study"))
 
@@ -100,3 +98,19 @@ def test_mistakes_are_named(changes, message):
 def test_judgments_that_are_not_there_are_named():
     with pytest.raises(UserError, match=r"judgments='nobody.csv' can't be read"):
         plan.make(dataclasses.replace(CONFIG, judgments="nobody.csv"), FOLDERS)
+
+
+def test_a_release_that_is_another_one_makes_new_cells(made_up_release, tmp_path):
+    config = dataclasses.replace(CONFIG, release=str(made_up_release))
+    before = _fingerprints(config)
+    assert {"make lerer_towers", "make jenga"} <= set(before)
+    answers = made_up_release / "data/LERER_RESULTS_NEW.csv"
+    first, *rest = answers.read_text().splitlines()
+    answers.write_text("\n".join([first, *rest[::-1]]) + "\n")
+    after = _fingerprints(config)
+    changed = {name for name in before if after[name] != before[name]}
+    assert "make lerer_towers" in changed
+    assert "test IP small, seed 0" in changed
+    assert not any(name.startswith("tune") for name in changed)
+    with pytest.raises(UserError, match=r"no data/.*; a release is a checkout of"):
+        _fingerprints(dataclasses.replace(CONFIG, release=str(tmp_path / "nowhere")))

@@ -6,12 +6,12 @@ import json
 import pathlib
 from typing import Any
 
-from vlmcog.datasets import read
+from vlmcog.datasets import read, registry
 from vlmcog.datasets.build import build
 from vlmcog.datasets.simulate import simulate
 from vlmcog.datasets.specs import DatasetSpec
 from vlmcog.errors import UserError
-from vlmcog.models import registry
+from vlmcog.models import registry as models
 from vlmcog.study import design
 from vlmcog.study.cells import Plan
 from vlmcog.study.config import StudyConfig
@@ -49,7 +49,7 @@ def make(config: StudyConfig, folders: Folders) -> Plan:
     """Returns the cells of a study, each after those that it needs.
 
     Raises:
-      UserError: `judgments` can't be read.
+      UserError: `judgments` or `release` can't be read.
     """
     planner = _Planner(config, folders, Plan(), design.columns(config))
     for seed in config.seeds:
@@ -107,7 +107,7 @@ class _Planner:
             from vlmcog.evaluation import probes, tables  # slow to import
             from vlmcog.training import result
 
-            model = registry.build(read_config(run).model)
+            model = models.build(read_config(run).model)
             source = read.load(column.spec, "test", self.folders.data, tasks=(column.task,))
             found = probes.probes(model, result.restore(run, model), source, batch_size=BATCH_SIZE)
             tables.write(found.assign(evaluated_on=column.name), run / PROBES)
@@ -147,12 +147,15 @@ class _Planner:
         return [name], str(self.folders.judgments(self.plan[name].stem))
 
     def build(self, spec: DatasetSpec) -> str:
-        release = None if spec.is_synthetic else self.config.release
+        if (name := f"make {spec}") in self.plan:
+            return name
+        release = None if spec.is_synthetic else pathlib.Path(self.config.release)
+        recipe = {} if release is None else {"release": registry.builder_class(spec.name).read(release).digest()}
 
         def work(_: str) -> None:
             build(spec, self.folders.data, release=release)
 
-        return self.plan.add(f"make {spec}", {}, (), work)
+        return self.plan.add(name, recipe, (), work)
 
     def _trained(self, config: TrainConfig):
         def work(stem: str) -> None:
