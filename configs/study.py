@@ -1,6 +1,6 @@
 """The study: tune on towers or pyramids, test on the whole ladder, compare with people (`vlmcog/study/design.py`).
 
---config configs/study.py:tiny    the tiny model at 64 px: under two hours on two cores
+--config configs/study.py:tiny    the tiny model at 64 px, for two cores
 --config configs/study.py:smoke   the same with next to no training: does everything run?
 --config configs/study.py:full    PaliGemma 3B at 224 px from a public checkpoint (set base_from), on a pod
 """

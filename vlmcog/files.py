@@ -1,6 +1,7 @@
 """Files that are whole or absent: nothing is half-written after a crash or a full disk."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
@@ -59,6 +60,24 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         raise UserError(f"cannot write {final}: {error.strerror or error}; free the disk or name another") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def lock(path: str | os.PathLike[str]) -> Iterator[bool]:
+    """Yields whether the file or folder is this process's until the block ends, or another one has it.
+
+    The system lets go of it when the process ends, however it ends.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = True
+        except (BlockingIOError, PermissionError):  # the latter from some network file systems
+            mine = False
+        yield mine
+    finally:
+        os.close(handle)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

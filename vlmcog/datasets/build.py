@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import importlib.util
 import json
 import os
@@ -19,6 +18,7 @@ from vlmcog.datasets import registry, shortcuts, workers
 from vlmcog.datasets.location import build_command, dataset_dir, is_built
 from vlmcog.datasets.specs import NO_LIMIT, SPLITS, DatasetSpec, parse
 from vlmcog.errors import UserError
+from vlmcog.files import lock
 
 
 def build(
@@ -218,14 +218,10 @@ def _sole_writer(folder: pathlib.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _lock(folder: pathlib.Path) -> Iterator[None]:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with lock(folder) as mine:
+        if not mine:
+            raise UserError(f"another build is writing to {folder}; wait until it has ended")
         yield
-    except BlockingIOError:
-        raise UserError(f"another build is writing to {folder}; wait until it has ended") from None
-    finally:
-        os.close(handle)
 
 
 def _say(line: str) -> None:

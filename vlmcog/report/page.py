@@ -6,13 +6,12 @@ import math
 import os
 import pathlib
 
-import jinja2
-
 from vlmcog import files
 from vlmcog.evaluation import ladder
 from vlmcog.evaluation.metrics import JUDGES
 from vlmcog.report import scale, wording
 from vlmcog.report.content import Content, Pair, Standing, is_model, read
+from vlmcog.report.html import template
 from vlmcog.report.scale import Scale
 from vlmcog.tasks.registry import get_task
 
@@ -103,14 +102,7 @@ def write_report(workdir: str | os.PathLike[str]) -> pathlib.Path:
 
 def render(content: Content) -> str:
     """Returns the page as HTML; every text in it is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vlmcog.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(
+    return template("page.html").render(
         content=content,
         words=wording,
         titles=TITLES,

@@ -7,12 +7,12 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from vlmcog import files
 from vlmcog.errors import UserError
 from vlmcog.report import scale, wording
+from vlmcog.report.html import template
 from vlmcog.report.scale import Scale
 
 TABLES = ("matrix", "contrasts", "hypotheses", "curves", "probes")
@@ -59,17 +59,10 @@ def render(tables: dict[str, pd.DataFrame], record: dict[str, Any]) -> str:
       tables: those of `TABLES`, by name.
       record: the study's config, and the code that ran it.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vlmcog.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     contrasts = [
         (name, list(rows.itertuples())) for name, rows in tables["contrasts"].groupby("hypothesis", sort=False)
     ]
-    return environment.get_template("study.html").render(
+    return template("study.html").render(
         words=wording,
         matrix=_matrix(tables["matrix"]),
         columns=list(dict.fromkeys(tables["matrix"].evaluated_on)),

@@ -5,8 +5,8 @@ and out of place by as much as keeps it clear of its turned neighbours, up to 0.
 view; each cube above the second row missing with probability 0.15, with those that lose all support.
 
 Few falls dominate by nature, so that pyramids are stratified: in half of them, at each number of rows, no other block
-would fall; in the others one or more up to four rows, then one, or two and more. (Of 700 proposals of four rows, one
-has a block without which two or more certainly fall.)
+would fall; in the others one or more up to four rows, then one, or two and more. (Of 700 proposals of four rows,
+one is such that two or more certainly fall.)
 """
 
 import dataclasses

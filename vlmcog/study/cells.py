@@ -25,13 +25,13 @@ class Cell:
       name: what it does, such as `tune IP small, seed 0`.
       fingerprint: of all that its result depends on.
       needs: the names of the cells that come before it.
-      work: does it; what was cut off is gone on with.
+      work: does it, given the name of its files; what was cut off is gone on with.
     """
 
     name: str
     fingerprint: str
     needs: tuple[str, ...]
-    work: Callable[[], None]
+    work: Callable[[str], None]
 
     @property
     def stem(self) -> str:
@@ -48,11 +48,10 @@ class Plan(dict[str, Cell]):
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:DIGITS]
 
     def add(self, name: str, recipe: Mapping[str, Any], needs: Sequence[str], work: Callable[[str], None]) -> str:
-        """Adds a cell, unless it is there, and returns its name; `work` is given its stem."""
+        """Adds a cell, unless it is there, and returns its name."""
         if name not in self:
             fingerprint = self.fingerprint({"name": name, **recipe}, needs)
-            stem = f"{slug(name)}-{fingerprint}"
-            self[name] = Cell(name, fingerprint, tuple(needs), lambda: work(stem))
+            self[name] = Cell(name, fingerprint, tuple(needs), work)
         return name
 
 

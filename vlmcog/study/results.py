@@ -60,10 +60,6 @@ class Results:
         row = design.base(self.config)
         return tables.people_path(self._run(row, self.seeds(row)[0]), self._rung(row, column)).exists()
 
-    def estimate(self, row: Row, column: Column, metric: str = ACCURACY) -> Estimate:
-        """Returns a model's mean score on a set."""
-        return crossed_mean(self.scores(row, column, metric))
-
     def gain(self, row: Row, column: Column, metric: str = ACCURACY) -> Estimate:
         """Returns by how much a model is above the base model of the same seed, item by item."""
         base = self.scores(design.base(self.config), column, metric)

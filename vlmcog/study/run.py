@@ -5,10 +5,7 @@ was doing then is gone on with by whoever comes next.
 """
 
 import contextlib
-import errno
-import fcntl
 import json
-import os
 import pathlib
 import platform
 import sys
@@ -62,7 +59,7 @@ def _claimed_and_done(cell: Cell, plan: Plan, workdir: pathlib.Path) -> bool:
         done = sum(is_done(workdir, other) for other in plan.values())
         _say(f"[{done + 1}/{len(plan)}] {cell.name}")
         start = time.monotonic()
-        cell.work()
+        cell.work(cell.stem)
         record = {
             "name": cell.name,
             "fingerprint": cell.fingerprint,
@@ -76,33 +73,26 @@ def _claimed_and_done(cell: Cell, plan: Plan, workdir: pathlib.Path) -> bool:
 @contextlib.contextmanager
 def _claim(workdir: pathlib.Path, cell: Cell) -> Iterator[bool]:
     """Yields whether the cell is this process's until the block ends."""
-    path = done_path(workdir, cell).with_suffix(".lock")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UserError(f"cannot write to {path.parent}: {error.strerror}; name another --workdir") from error
-    try:
-        yield _lock(handle, path)
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int, path: pathlib.Path) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            return False
-        raise UserError(f"{path.parent} is on a file system without locks ({error.strerror}); use another") from error
-    return True
+    path = _lock_path(workdir, cell)
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            mine = stack.enter_context(files.lock(path))
+        except OSError as error:
+            raise UserError(f"cannot lock {path}: {error.strerror}; name another --workdir") from error
+        yield mine
 
 
 def _is_claimed(workdir: pathlib.Path, cell: Cell) -> bool:
-    if not done_path(workdir, cell).with_suffix(".lock").exists():
+    if not _lock_path(workdir, cell).exists():
         return False
     with _claim(workdir, cell) as free:
         return not free
+
+
+def _lock_path(workdir: pathlib.Path, cell: Cell) -> pathlib.Path:
+    return done_path(workdir, cell).with_suffix(".lock")
 
 
 def _say(line: str) -> None:
