@@ -12,6 +12,7 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from vlmcog.statistics.agreement import pearson
 from vlmcog.statistics.crossed import NOTHING, crossed_mean, pearson_values
+from vlmcog.statistics.intervals import wilson
 
 
 def _table(rng, n_seeds, n_items, *, seeds=0.0, items=0.0, noise=1.0, mean=0.0):
@@ -57,10 +58,12 @@ def test_what_has_no_mean_or_spread_is_undefined(values):
     assert math.isnan(estimate.interval().low)
 
 
-def test_without_any_spread_the_mean_is_sure():
-    estimate = crossed_mean(np.full((3, 4), 0.5))
-    assert (estimate.interval().low, estimate.interval().high) == (0.5, 0.5)
-    assert (estimate.p_not_above(0.4), estimate.p_not_above(0.5), estimate.p_not_below(0.4)) == (0.0, 1.0, 1.0)
+def test_without_any_spread_few_items_tell_little():
+    few, many = (crossed_mean(np.ones((3, n))).interval() for n in (8, 800))
+    one, other = (crossed_mean(np.zeros((3, n))) for n in (8, 400))
+    assert few.low < 0.5
+    assert many.low == pytest.approx(wilson(800, 800).low, abs=1e-3)
+    assert one.p_not_equivalent(0.05) > 0.05 > other.p_not_equivalent(0.05)
 
 
 @pytest.mark.slow

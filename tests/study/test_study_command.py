@@ -26,13 +26,19 @@ def test_the_smallest_study_from_nothing_to_its_tables(tmp_path, capsys):
     probes = pd.read_csv(tmp_path / "tables" / "probes.csv")
     assert set(probes.model) == {"base", "IP small", "CR small"}
     page = (tmp_path / "report" / "index.html").read_text()
-    assert page.count("<h2") == 5  # too few scenes to probe
+    assert page.count("<h2") == 8  # too few scenes to probe, and no people
+    assert page.count('class="step"') == 6 * (6 + 1)  # six tuned models on six sets, and an axis each
+    assert page.count("<img") > 6 * 2
     assert page.count('class="contrast"') == 10 + 3  # and an axis for each hypothesis that this study can tell
     assert "http" not in page.replace("http-equiv", "")
+    figures = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}
+    drawn = ("matrix", "gains", "ladders", "curves", "learning")
+    assert set(figures) == {f"{name}.{kind}" for name in drawn for kind in ("pdf", "svg")}
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.csv")}
     main(command)
     assert capsys.readouterr().out == printed
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*.csv")} == made
+    assert {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()} == figures
     main([*command, "--status"])
     config = config_file.load(CONFIG, (), StudyConfig)
     n = len(plan.make(config, plan.Folders(tmp_path)))

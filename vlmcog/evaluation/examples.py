@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import io
 import json
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from vlmcog.datasets.features import NO_ANSWER
 from vlmcog.datasets.read import TrialSource
+from vlmcog.errors import UserError
 from vlmcog.evaluation.metrics import as_arrays
 from vlmcog.evaluation.people import People
 from vlmcog.tasks.registry import get_task
@@ -71,6 +73,14 @@ def from_json(text: str) -> list[Example]:
         Example(**{**fields, "options": tuple(fields["options"]), "probabilities": tuple(fields["probabilities"])})
         for fields in json.loads(text)
     ]
+
+
+def read(path: pathlib.Path, *, make_it: str) -> list[Example]:
+    """Reads a file of examples; raises UserError with the command that makes it where it is missing or damaged."""
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"cannot read {path} ({type(error).__name__}); make it anew with: {make_it}") from None
 
 
 def _draw(answers: pd.DataFrame, each: int, seed: int) -> list[int]:

@@ -9,6 +9,7 @@ metrics.csv           tidy: one number a row
 
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -59,6 +60,11 @@ def read(path: pathlib.Path, columns: Sequence[str], *, make_it: str) -> pd.Data
     if missing:
         raise UserError(f"{path} has no column {missing[0]!r}; make it anew with: {make_it}")
     return _with_numbers(table.loc[:, list(columns)], path, make_it)
+
+
+def rows(table: pd.DataFrame) -> list[Any]:
+    """Returns the rows of a table, each with its columns as attributes."""
+    return list(table.itertuples())
 
 
 def answers_path(workdir: pathlib.Path, rung: Rung) -> pathlib.Path:

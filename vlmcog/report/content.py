@@ -189,7 +189,7 @@ def read(workdir: pathlib.Path) -> Content:
         tuned_on=tuned_on,
         standings=tuple(sorted(standings, key=lambda standing: order.index(standing.rung.name))),
         missing=tuple(_missing(workdir, config, tuned_on, {standing.rung.name for standing in standings})),
-        log=tuple(_read_log(workdir / workdir_lib.METRICS)),
+        log=tuple(workdir_lib.read_log(workdir)),
         manifest=record,
     )
 
@@ -203,8 +203,8 @@ def _standing(workdir: pathlib.Path, rung: Rung, rows: pd.DataFrame, record: dic
         rung=rung,
         facts=facts,
         estimates=tuple(_estimate(row, facts.get("undefined", {})) for row in rows.itertuples()),
-        examples=_read_examples(tables.examples_path(workdir, rung), make_it),
-        differing=() if people is None else _read_examples(tables.differing_path(workdir, rung), make_it),
+        examples=tuple(examples.read(tables.examples_path(workdir, rung), make_it=make_it)),
+        differing=() if people is None else tuple(examples.read(tables.differing_path(workdir, rung), make_it=make_it)),
         points=() if people is None else tuple(_points(people, rung, answers)),
         sampling=None if people is None else _sampling(people),
         reliability=tuple(_reliability(answers)) if rung.is_binary else (),
@@ -215,13 +215,6 @@ def _standing(workdir: pathlib.Path, rung: Rung, rows: pd.DataFrame, record: dic
 def _estimate(row: Any, undefined: dict[str, str]) -> Estimate:
     reason = undefined.get(f"{row.model}: {row.metric}", "undefined") if np.isnan(row.value) else ""
     return Estimate(row.model, row.metric, row.value, row.ci_low, row.ci_high, row.n, reason)
-
-
-def _read_examples(path: pathlib.Path, make_it: str) -> tuple[Example, ...]:
-    try:
-        return tuple(examples.from_json(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"cannot read {path} ({type(error).__name__}); make it anew with: {make_it}") from None
 
 
 def _points(people: pd.DataFrame, rung: Rung, answers: pd.DataFrame) -> Iterator[tuple[float, float, int]]:
@@ -258,16 +251,6 @@ def _missing(
         if rung.name not in done:
             build = build_command(rung.spec, config.data.data_dir or None)
             yield Missing(rung, (build, _evaluate(workdir, rung.evaluated_on)))
-
-
-def _read_log(path: pathlib.Path) -> list[dict[str, float]]:
-    """The training log; a run that was not trained here has none."""
-    if not path.exists():
-        return []
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); delete it to leave the learning curve out") from None
 
 
 def _evaluate(workdir: pathlib.Path, datasets: str) -> str:

@@ -48,12 +48,11 @@ class Estimate:
     def _tail(self, distance: float) -> float:
         if math.isnan(self.standard_error):
             return math.nan
-        if self.standard_error == 0:
-            return float(distance <= 0)
         return float(stats.t.sf(distance / self.standard_error, self.freedom))
 
 
 NOTHING = Estimate(math.nan, math.nan, math.nan)
+_ROUNDING = 1e-12
 
 
 def crossed_mean(values: Float[np.ndarray, "seeds items"]) -> Estimate:
@@ -64,20 +63,15 @@ def crossed_mean(values: Float[np.ndarray, "seeds items"]) -> Estimate:
     S / n or I / n. Degrees of freedom are Satterthwaite's (1946, Biometrics Bulletin 2, 110-114). In simulations 95 %
     intervals of three seeds cover in 93.5-94 % where seeds differ and in up to 99 % where they don't, of ten in
     95-98 %, of two in 90-98 %. One seed is a plain sample of items.
+
+    Of scores that are all the same, such as right on every item, n items still tell little: an interval of 4 / n to
+    either side is then about Wilson's of a share of 1.
     """
     n_seeds, n_items = values.shape
     if n_items < 2 or n_seeds < 1 or np.isnan(values).any():
         return NOTHING
-    mean, n = float(values.mean()), values.size
-    if n_seeds == 1:
-        return Estimate(mean, float(values.std(ddof=1)) / math.sqrt(n_items), n_items - 1)
-    rows, columns = values.mean(1, keepdims=True), values.mean(0, keepdims=True)
-    of_rows = float(n_items * np.square(rows - mean).sum()) / (n_seeds - 1)
-    of_columns = float(n_seeds * np.square(columns - mean).sum()) / (n_items - 1)
-    left = float(np.square(values - rows - columns + mean).sum()) / ((n_seeds - 1) * (n_items - 1))
-    spread = max(of_rows + of_columns - left, of_rows, of_columns)
-    weight = of_rows**2 / (n_seeds - 1) + of_columns**2 / (n_items - 1) + left**2 / ((n_seeds - 1) * (n_items - 1))
-    return Estimate(mean, math.sqrt(spread / n), spread**2 / weight if weight > 0 else math.inf)
+    mean, error, freedom = float(values.mean()), *_error(values)
+    return Estimate(mean, error, freedom) if error > _ROUNDING else Estimate(mean, 2 / n_items, n_items - 1)
 
 
 def pearson_values(x: Float[np.ndarray, "*r items"], y: Float[np.ndarray, " items"]) -> Float[np.ndarray, "*r items"]:
@@ -89,6 +83,20 @@ def pearson_values(x: Float[np.ndarray, "*r items"], y: Float[np.ndarray, " item
     u, v = _standardised(x), _standardised(y)
     r = (u * v).mean(-1, keepdims=True)
     return r + u * v - r * (np.square(u) + np.square(v)) / 2
+
+
+def _error(values: Float[np.ndarray, "seeds items"]) -> tuple[float, float]:
+    """The standard error of the mean with its degrees of freedom."""
+    n_seeds, n_items = values.shape
+    if n_seeds == 1:
+        return float(values.std(ddof=1)) / math.sqrt(n_items), n_items - 1
+    mean, rows, columns = values.mean(), values.mean(1, keepdims=True), values.mean(0, keepdims=True)
+    of_rows = float(n_items * np.square(rows - mean).sum()) / (n_seeds - 1)
+    of_columns = float(n_seeds * np.square(columns - mean).sum()) / (n_items - 1)
+    left = float(np.square(values - rows - columns + mean).sum()) / ((n_seeds - 1) * (n_items - 1))
+    spread = max(of_rows + of_columns - left, of_rows, of_columns)
+    weight = of_rows**2 / (n_seeds - 1) + of_columns**2 / (n_items - 1) + left**2 / ((n_seeds - 1) * (n_items - 1))
+    return math.sqrt(spread / values.size), spread**2 / weight if weight > 0 else math.inf
 
 
 def _standardised(x: Float[np.ndarray, "*r items"]) -> Float[np.ndarray, "*r items"]:

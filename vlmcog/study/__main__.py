@@ -9,12 +9,14 @@ from collections.abc import Sequence
 import jax
 
 from vlmcog import command_line, files
-from vlmcog.evaluation import manifest, tables
+from vlmcog.evaluation import manifest
+from vlmcog.evaluation import tables as evaluation_tables
 from vlmcog.memory import use_huge_pages
+from vlmcog.report.study_figures import write_figures
 from vlmcog.report.study_page import write_study_report
-from vlmcog.study import hypotheses, plan, run
+from vlmcog.study import plan, run, tables
 from vlmcog.study.config import StudyConfig
-from vlmcog.study.results import Results
+from vlmcog.study.results import Results, pictures
 from vlmcog.training import config_file
 
 EPILOG = """\
@@ -26,11 +28,13 @@ examples:
 The same command goes on where it was cut off, and may run in several processes, on several machines that share DIR:
 each does what no other is doing. What it makes, in DIR:
   report/index.html      the page; open it in a browser
+  figures/               its figures for a paper, as PDF and SVG
   tables/matrix.csv      accuracy and gain of every model on every set
   tables/contrasts.csv   the gains that the hypotheses are about
   tables/hypotheses.csv  the verdicts
   tables/curves.csv      the data-scaling and look-diversity curves
   tables/probes.csv      how well margin, offset and number of blocks can be read off each layer
+  tables/                and people, alignment, items, learning; each as Parquet, too
   runs/                  the models with their answers"""
 
 
@@ -45,25 +49,18 @@ def study(config: StudyConfig, workdir: pathlib.Path) -> None:
     cells = plan.make(config, folders)
     run.work_off(cells, workdir)
     results = Results(config, folders, cells)
-    contrasts = hypotheses.contrasts(results)
-    verdicts = hypotheses.verdicts(contrasts)
-    found = {
-        "matrix": results.matrix(),
-        "contrasts": contrasts,
-        "hypotheses": verdicts,
-        "curves": results.curves(),
-        "probes": results.probes(),
-    }
+    found = tables.make(results)
     for name, table in found.items():
-        tables.write(table, workdir / "tables" / f"{name}.csv")
+        evaluation_tables.write(table, workdir / "tables" / f"{name}.csv")
     record = {
         "config": dataclasses.asdict(config),
         "versions": manifest.versions_of_code(),
         "git_revision": manifest.git_revision(),
     }
     files.write_text(workdir / "study.json", json.dumps(record, indent=2) + "\n")
-    print("\n".join(verdicts.sentence))
-    print(f"report: {write_study_report(workdir)}")
+    print("\n".join(found["hypotheses"].sentence))
+    write_figures(workdir / "figures", found)
+    print(f"report: {write_study_report(workdir, found, pictures(results), record)}")
 
 
 def main(argv: Sequence[str]) -> None:

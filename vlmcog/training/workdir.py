@@ -73,6 +73,17 @@ def read_config(workdir: pathlib.Path) -> TrainConfig:
     return config_lib.from_config_dict(_read(workdir / CONFIG))
 
 
+def read_log(workdir: pathlib.Path) -> list[dict[str, float]]:
+    """Reads the training log, one row a moment; a run that was not trained here has none."""
+    path = workdir / METRICS
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); delete it to leave the learning curve out") from None
+
+
 def _check_same(path: pathlib.Path, config: dict[str, Any]) -> None:
     theirs, ours = tree.flatten(_read(path)), tree.flatten(config)
     for key in sorted({*theirs, *ours}):
