@@ -21,7 +21,7 @@ from vlmcog.checkpoints.manager import Checkpoints
 from vlmcog.datasets.build import build
 from vlmcog.errors import UserError
 from vlmcog.models import registry
-from vlmcog.training import config, optimizer, result, sharding, step
+from vlmcog.training import config, optimizer, result, sharding, step, tree
 from vlmcog.training.config import MeshConfig
 from vlmcog.training.metrics import RATES
 from vlmcog.training.workdir import read_config
@@ -269,7 +269,13 @@ def test_help_names_everything(capsys):
     printed = capsys.readouterr().out
     assert all(
         word in printed
-        for word in ("--config FILE[:ARG]", "--workdir DIR", "--config.KEY", "example:", *config.dotted_keys())
+        for word in (
+            "--config FILE[:ARG]",
+            "--workdir DIR",
+            "--config.KEY",
+            "example:",
+            *tree.flatten(config.default().to_dict()),
+        )
     )
 
 

@@ -337,8 +337,3 @@ def from_config_dict(config: ConfigDict | Mapping[str, Any]) -> TrainConfig:
 def to_json(config: TrainConfig) -> str:
     """Returns the config as indented JSON."""
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-
-
-def dotted_keys() -> list[str]:
-    """Returns the dotted keys of a config."""
-    return list(tree.flatten(dataclasses.asdict(TrainConfig())))
