@@ -43,13 +43,20 @@ def test_rows_are_those_of_the_study():
 
 
 def test_curves_learn_from_as_many_scenes_as_they_say():
-    points = {row.name: row for row in design.curves(CONFIG)}
-    assert [row.items for row in points.values() if row.curve == "items"] == [64, 9000]
-    looks = [row for row in points.values() if row.curve == "looks"]
+    points = design.curves(CONFIG)
+    assert [row.items for row in points if row.curve == "items"] == [64, 9000]
+    looks = [row for row in points if row.curve == "looks"]
     assert [len(row.specs) for row in looks] == [1, 2, 3]
     for row in looks:
         assert row.items * len(row.specs) in range(CONFIG.train - len(row.specs), CONFIG.train + 1)
         assert all(spec.train >= row.items for spec in row.specs)
+
+
+def test_a_point_that_is_a_model_of_the_matrix_is_trained_once():
+    config = dataclasses.replace(CONFIG, curve_items=(64, CONFIG.train))
+    names = [row.name for row in design.curves(config)]
+    assert names == ["IP small, 64 items", "IP small", "IP small", "IP small, 2 looks", "IP small, 3 looks"]
+    assert sum(name.startswith("tune IP small") for name in plan.make(config, FOLDERS)) == 3 * len(config.seeds) - 3
 
 
 @pytest.mark.parametrize("size", ["tiny", "smoke", "full"])

@@ -92,15 +92,22 @@ def people_metrics(answers: pd.DataFrame, people: People) -> list[Metric]:
     set that publishes only means there are the two accuracies, if yes or no was asked, with intervals over items alone.
     """
     space = get_task(answers.task.iloc[0]).answers
-    answer = answers.answer.to_numpy()
-    known = answer != NO_ANSWER
+    answer = answers.answer.to_numpy(int)
     if people.responses is None:
-        known &= ~np.isnan(people.means)
+        known = (answer != NO_ANSWER) & ~np.isnan(people.means)
         found = _shares_right(people.means[known], answer[known]) if space.kind == "binary" and known.any() else []
         return [dataclasses.replace(metric, model=people.name) for metric in found]
-    metrics = _against_truth(people.responses[:, known], answer[known].astype(float), space) if known.any() else []
-    metrics += _with_each_other(people.responses, space) + _ceilings(people.responses, space)
-    return [dataclasses.replace(metric, model=people.name) for metric in metrics]
+    found = _all_scores(people.responses.tobytes(), people.responses.shape, answer.tobytes(), space)
+    return [dataclasses.replace(metric, model=people.name) for metric in found]
+
+
+@functools.lru_cache(maxsize=16)
+def _all_scores(responses: bytes, shape: tuple[int, ...], answer: bytes, space: AnswerSpace) -> tuple[Metric, ...]:
+    """Everything about people who gave single answers: the same, and slow, for each model that is held against them."""
+    given, truth = np.frombuffer(responses).reshape(shape), np.frombuffer(answer, int)
+    known = truth != NO_ANSWER
+    metrics = _against_truth(given[:, known], truth[known].astype(float), space) if known.any() else []
+    return (*metrics, *_with_each_other(given, space), *_ceilings(given, space))
 
 
 def _deviations(people: People) -> Float[np.ndarray, " items"]:

@@ -111,7 +111,10 @@ def base(config: StudyConfig) -> Row:
 
 
 def curves(config: StudyConfig) -> tuple[Row, ...]:
-    """Returns the models of the data-scaling and of the look-diversity curve, all tuned on small towers."""
+    """Returns the models of the data-scaling and of the look-diversity curve, all tuned on small towers.
+
+    A point that is a model of the matrix has its name, so that it is trained once.
+    """
     towers = _tuned_on(config, KINDS[IP], SPLIT_SIZES[0])
     scaled = [_row(f"IP small, {n} items", (towers,), n, curve="items") for n in config.curve_items]
     looks = [
@@ -119,7 +122,11 @@ def curves(config: StudyConfig) -> tuple[Row, ...]:
         for n in range(1, len(config.curve_looks) + 1)
         if n & (n - 1) == 0 or n == len(config.curve_looks)
     ]
-    return (*scaled, *looks)
+    own = _row(f"{IP} {SPLIT_SIZES[0]}", (towers,), config.train)
+    return tuple(
+        dataclasses.replace(row, name=own.name) if (row.specs, row.items) == (own.specs, own.items) else row
+        for row in (*scaled, *looks)
+    )
 
 
 def probed(config: StudyConfig) -> tuple[Row, ...]:
