@@ -115,6 +115,8 @@ def alignment(tables: Tables) -> Figure | None:
         own = judged.loc[(judged.model == row.model) & (judged.evaluated_on == row.evaluated_on)]
         axes.plot(own.people, own.answer, "o", color=MODEL, markersize=2, alpha=0.6)
         axes.axline((0, 0), slope=1, color=PEOPLE, linewidth=0.8)
+        ends = (0, 1.05 * max(1, *own.people, *own.answer))
+        axes.set(xlim=ends, ylim=ends)
         r = "no variance" if math.isnan(row.pearson) else f"r = {row.pearson:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]"
         axes.set_title(f"{row.model} on {row.evaluated_on}\n{r}", fontsize=6)
     figure.supxlabel("people: mean answer")

@@ -1,7 +1,7 @@
 """The study's four hypotheses, each with its test, written down before any result is seen.
 
     in-domain gain             tuned models beat their base model on new items of their own split
-    gain in alignment          models tuned on towers correlate better with people than their base model
+    gain in alignment          in their own domain they correlate better with people than their base model
     no transfer to visuals     on the same question in other looks and photographs they are as good as their base model
     no transfer to domains     so they are on the other cognitive domain
 
@@ -64,7 +64,7 @@ HYPOTHESES = (
     ),
     Hypothesis(
         "gain in alignment",
-        "Fine-tuning on the question that people were asked makes answers more like theirs",
+        "Fine-tuning in the domain that people were asked about makes answers more like theirs",
         PEARSON,
         (SAME_SPLIT, OTHER_LOOK, REAL_PHOTOS),
         True,
