@@ -20,6 +20,7 @@ does with another cone (friction plays no part in statics) and perturbed is then
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,6 +40,7 @@ REJECTING_NOISE = 0.03
 CONFIDENCE_NOISE = 0.1
 """The confidence of a label is the share of simulations under this noise that agree with it."""
 _RUNS = 4
+_REMEMBERED = 64  # motions of the scenes that this process's threads are at
 
 
 def label(blocks: Sequence[Block], rng: np.random.Generator, *, removed: int | None = None) -> Outcome | None:
@@ -52,9 +54,9 @@ def label(blocks: Sequence[Block], rng: np.random.Generator, *, removed: int | N
     margin = tower_margin(blocks) if removed is None and is_column(blocks) else None
     if overlapping(blocks) or (margin is not None and abs(margin) < UNAMBIGUOUS):
         return None
-    if removed is not None and any(simulate(blocks, stop_at_first=True).fell):
+    if removed is not None and not stands(tuple(blocks)):
         return None
-    truth = _without(blocks, removed)
+    truth = motion_without(tuple(blocks), removed)
     if margin is not None and any(truth.fell) != (margin < 0):
         return None
     equilibrium = _equilibrium(truth, [block for index, block in enumerate(blocks) if index != removed])
@@ -76,7 +78,22 @@ def label(blocks: Sequence[Block], rng: np.random.Generator, *, removed: int | N
 
 def counterfactuals(blocks: Sequence[Block]) -> tuple[tuple[bool, ...], ...]:
     """Returns the matrix whose entry [i][j] says whether block j would fall if block i were taken away."""
-    return tuple(_without(blocks, index).fell for index in range(len(blocks)))
+    return tuple(motion_without(tuple(blocks), index).fell for index in range(len(blocks)))
+
+
+@functools.lru_cache(_REMEMBERED)
+def motion_without(blocks: tuple[Block, ...], removed: int | None) -> Motion:
+    """Returns what the exact simulation shows with one block taken away, which did not fall itself.
+
+    Screening, `label` and `counterfactuals` ask for the same motion in turn, so that it is remembered.
+    """
+    return _without(blocks, removed)
+
+
+@functools.lru_cache(_REMEMBERED)
+def stands(blocks: tuple[Block, ...]) -> bool:
+    """Returns whether none of the blocks falls in the exact simulation; remembered as `motion_without` is."""
+    return not any(simulate(blocks, stop_at_first=True).fell)
 
 
 def perturbed(blocks: Sequence[Block], rng: np.random.Generator, noise: float) -> tuple[Block, ...]:
