@@ -3,7 +3,7 @@
 import itertools
 import math
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib
@@ -12,9 +12,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vlmcog.evaluation.ladder import ELSEWHERE, LADDER
 from vlmcog.evaluation.tables import rows as rows_of
 from vlmcog.files import atomic_path
+from vlmcog.report import study_page
+from vlmcog.report.study_page import Tables
 
 MODEL, PEOPLE, QUIET = "#0a5fa8", "#ad5a00", "#757b83"
 STYLE: Any = {
@@ -28,8 +29,6 @@ STYLE: Any = {
 UNDATED = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 COLUMNS = 4
 _WIDTH = 7.0  # of a page in inches
-
-Tables = Mapping[str, pd.DataFrame]
 
 
 def write_figures(folder: pathlib.Path, tables: Tables) -> None:
@@ -86,22 +85,19 @@ def gains(tables: Tables) -> Figure:
 
 def ladders(tables: Tables) -> Figure:
     """Accuracy of each tuned model, nearest sets first, with the base model's and people's."""
-    order = [*LADDER, ELSEWHERE]
-    (_, base), *tuned = tables["matrix"].groupby("model", sort=False)
-    base, known = base.set_index("evaluated_on").accuracy, _average_person(tables["people"])
-    figure, panels = _grid(len(tuned), height=0.16 * len(base) + 0.5, columns=2)
-    for axes, (model, rows) in zip(panels, tuned, strict=True):
-        rows = rows.sort_values("relation", key=lambda names: names.map(order.index), kind="stable")
-        places = np.arange(len(rows))
-        axes.plot(base.loc[rows.evaluated_on], places, "o", color=QUIET, markerfacecolor="none", markersize=3.5)
-        for place, name in zip(places, rows.evaluated_on, strict=True):
-            if name in known:
-                axes.vlines(known[name], place - 0.4, place + 0.4, color=PEOPLE)
-        _intervals(axes, rows.accuracy, rows.ci_low, rows.ci_high, places)
-        axes.set(xlim=(0, 1), title=model)
-        axes.set_yticks(places, rows.evaluated_on)
-        axes.set_ylim(len(rows) - 0.5, -0.5)
-    figure.supxlabel("accuracy; hollow: before tuning" + "; line: the average person" * bool(known))
+    shown = list(study_page.ladders(tables["matrix"], tables["people"]))
+    figure, panels = _grid(len(shown), height=0.16 * len(shown[0].rungs) + 0.5, columns=2)
+    for axes, ladder in zip(panels, shown, strict=True):
+        for place, (row, before, person) in enumerate(ladder.rungs):
+            axes.plot(before.accuracy, place, "o", color=QUIET, markerfacecolor="none", markersize=3.5)
+            if person is not None:
+                axes.vlines(person.value, place - 0.4, place + 0.4, color=PEOPLE)
+            _intervals(axes, row.accuracy, row.ci_low, row.ci_high, place)
+        axes.set(xlim=(0, 1), title=ladder.model)
+        axes.set_yticks(range(len(ladder.rungs)), [row.evaluated_on for row, _, _ in ladder.rungs])
+        axes.set_ylim(len(ladder.rungs) - 0.5, -0.5)
+    judged = (tables["people"].metric == "accuracy").any()
+    figure.supxlabel("accuracy; hollow: before tuning" + "; line: the average person" * judged)
     return figure
 
 
@@ -198,8 +194,3 @@ def _intervals(axes: Axes, x: Any, low: Any, high: Any, y: Any, *, upright: bool
     else:
         axes.hlines(y, low, high, color=MODEL, linewidth=1)
     axes.plot(x, y, "o", color=MODEL, markersize=3.5)
-
-
-def _average_person(people: pd.DataFrame) -> dict[str, float]:
-    known = people.loc[people.metric == "accuracy"]
-    return dict(zip(known.evaluated_on, known.value, strict=True))

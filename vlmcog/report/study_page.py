@@ -100,7 +100,7 @@ def render(tables: Tables, pictures: Mapping[str, Sequence[Example]], record: Ma
         contrasts=contrasts,
         gains=gain_scale,
         unit=scale.UNIT,
-        ladders=list(_ladders(tables["matrix"], tables["people"])),
+        ladders=list(ladders(tables["matrix"], tables["people"])),
         scatters=_scatters(tables),
         curves={title: list(_curves(tables["curves"], curve)) for curve, title in CURVES.items()},
         learning=list(_learning(tables["learning"])),
@@ -119,12 +119,8 @@ def gain_scale(rows: list[Any]) -> Scale:
     return Scale(-most, most, (-most, -most / 2, 0.0, most / 2, most))
 
 
-def _matrix(table: pd.DataFrame) -> list[tuple[str, list[Any]]]:
-    return [(str(model), rows_of(rows)) for model, rows in table.groupby("model", sort=False)]
-
-
-def _ladders(matrix: pd.DataFrame, people: pd.DataFrame) -> Iterator[Ladder]:
-    """A ladder for each model but the first, the base model."""
+def ladders(matrix: pd.DataFrame, people: pd.DataFrame) -> Iterator[Ladder]:
+    """Yields the ladder of each model but the first, which is the base model."""
     (_, base), *tuned = _matrix(matrix)
     known = {row.evaluated_on: row for row in rows_of(people) if row.metric == "accuracy"}
     before = {row.evaluated_on: row for row in base}
@@ -134,6 +130,10 @@ def _ladders(matrix: pd.DataFrame, people: pd.DataFrame) -> Iterator[Ladder]:
         yield Ladder(
             model, tuple((row, before[row.evaluated_on], known.get(row.evaluated_on)) for row in nearest_first)
         )
+
+
+def _matrix(table: pd.DataFrame) -> list[tuple[str, list[Any]]]:
+    return [(str(model), rows_of(rows)) for model, rows in table.groupby("model", sort=False)]
 
 
 def _scatters(tables: Tables) -> dict[str, list[Scatter]]:
