@@ -238,6 +238,14 @@ def test_how_the_layers_run_changes_neither_parameters_nor_gradients(model, para
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), plain, changed)
 
 
+@pytest.mark.parametrize("size", ["nano", "2-nano"])
+def test_a_last_layer_run_on_the_text_alone_changes_neither_states_nor_memory(size, batch):
+    whole, cut = (build(dataclasses.replace(CONFIG, size=size, scan=scan)) for scan in (True, False))
+    params = jit(whole.init)(jax.random.key(1))
+    want, got = (jit(functools.partial(m.module.apply, method="read"))({"params": params}, batch) for m in (whole, cut))
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), got, want)
+
+
 def test_dropout_only_with_an_rng(params, batch, loss):
     dropped = build(dataclasses.replace(CONFIG, dropout=0.5))
     noisy = jit(lambda rng: dropped.loss(params, batch, rng)[0])

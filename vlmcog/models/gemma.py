@@ -16,13 +16,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from vlmcog.models.activations import gated_gelu_tanh
 from vlmcog.models.attention import KeysValues, attend, soft_cap, window_mask
 from vlmcog.models.config import DecoderConfig
 from vlmcog.models.hugging_face import DECODER_KEYS, Rule, expect_config, sizes_to, within
-from vlmcog.models.layers import Layer, Network, dropout, dtypes_of, split_batch, stack_layers, whole_rows
+from vlmcog.models.layers import STATES, Layer, Network, dropout, dtypes_of, split_batch, stack_layers, whole_rows
 from vlmcog.models.norms import RMSNorm
 from vlmcog.models.products import product
 from vlmcog.models.rope import frequencies, rotate
@@ -125,9 +125,8 @@ class Gemma(Network):
     def setup(self) -> None:
         """Names the parts as big_vision does."""
         dtypes = dtypes_of(self)
-        layers = stack_layers(_Block, depth=self.config.depth, scan=self.scan, remat=self.remat, n_broadcast=3)
         self.embedder = _Embedder(self.vocabulary_size, self.config.width, **dtypes)
-        self.layers = layers(self.config, self.dropout, **dtypes)
+        self.layers = self._stack(self.config.depth)
         self.final_norm = RMSNorm(**dtypes)
         if not self.config.tied:
             self.head = _Embedder(self.vocabulary_size, self.config.width, **dtypes)
@@ -143,14 +142,42 @@ class Gemma(Network):
         masks: Masks,
         past: KeysValues | None = None,
         slot: Int[Array, ""] | int = 0,
-    ) -> tuple[Float[Array, "b t d"], KeysValues]:
-        """Runs the layers on `x`.
+        *,
+        tail: int = 0,
+    ) -> tuple[Float[Array, "b tail d"], KeysValues]:
+        """Runs the layers on `x` and returns the states at its last `tail` tokens, at all where that is 0.
 
         Without `past` the keys are those of `x` itself (s = t); with it, those of `x` are written into its slots from
         `slot` on and the masks run over all its slots.
         """
-        x, keys_values = self.layers(x, (_kinds(self.config), past), positions, masks, slot)
-        return x, keys_values
+        own = (_kinds(self.config), past)
+        if tail and self._may_cut():
+            return self._cut(tail, x, own, positions, masks, slot)
+        x, keys_values = self.layers(x, own, positions, masks, slot)
+        return x[:, -tail:], keys_values
+
+    def _may_cut(self) -> bool:
+        """A rolled loop has one shape for all layers; parameters are made, and states kept, of the whole stack."""
+        whole = self.scan or self.is_initializing() or self.is_mutable_collection(STATES)
+        return self.config.depth > 1 and not whole
+
+    def _cut(self, tail: int, x: Array, own: Any, *shared: Any) -> tuple[Array, KeysValues]:
+        """Runs the last layer on the last tokens alone, since nobody reads what it makes of the others."""
+        stacked = {"params": self.layers.variables["params"]}, own
+        params, own = jax.tree.map(lambda leaf: leaf[:-1], stacked)
+        x, earlier = self._stack(self.config.depth - 1, parent=None).apply(params, x, own, *shared, rngs=self._rngs())
+        params, own = jax.tree.map(lambda leaf: leaf[-1], stacked)
+        last = nn.remat(_Block) if self.remat else _Block
+        last = last(self.config, self.dropout, **dtypes_of(self), tail=tail, parent=None)
+        x, latest = last.apply(params, x, own, *shared, rngs=self._rngs())
+        return x, jax.tree.map(lambda layers, layer: jnp.concatenate([layers, layer[None]]), earlier, latest)
+
+    def _rngs(self) -> dict[str, PRNGKeyArray]:
+        return {"dropout": self.make_rng("dropout")} if self.has_rng("dropout") else {}
+
+    def _stack(self, depth: int, **where: Any) -> Any:
+        layers = stack_layers(_Block, depth=depth, scan=self.scan, remat=self.remat, n_broadcast=3)
+        return layers(self.config, self.dropout, **dtypes_of(self), **where)
 
     def extend(
         self,
@@ -197,6 +224,7 @@ class _Block(Layer):
     dropout: float
     dtype: DTypeLike
     param_dtype: DTypeLike
+    tail: int = 0  # tokens that it returns, the last ones; 0 for all
 
     @nn.compact
     def __call__(self, x, own, positions, masks, slot):
@@ -204,10 +232,11 @@ class _Block(Layer):
         dtypes = dtypes_of(self)
         drop, x = dropout(self), split_batch(x)
         y = RMSNorm(**dtypes, name="pre_attention_norm")(x)
-        y, keys_values = _Attention(self.config, **dtypes, name="attn")(y, kind, past, positions, masks, slot)
+        attention = _Attention(self.config, **dtypes, tail=self.tail, name="attn")
+        y, keys_values = attention(y, kind, past, positions, masks, slot)
         if self.config.post_norms:
             y = RMSNorm(**dtypes, name="post_attention_norm")(y)
-        x = x + drop(y)
+        x = x[:, -self.tail :] + drop(y)
         y = RMSNorm(**dtypes, name="pre_ffw_norm")(x)
         y = _FeedForward(self.config.mlp_dim, **dtypes, name="mlp")(y)
         if self.config.post_norms:
@@ -219,6 +248,7 @@ class _Attention(nn.Module):
     config: GemmaConfig
     dtype: DTypeLike
     param_dtype: DTypeLike
+    tail: int = 0
 
     @nn.compact
     def __call__(self, x, kind, past, positions, masks, slot):
@@ -228,18 +258,18 @@ class _Attention(nn.Module):
         key_value = _Weight((2, config.num_kv_heads, d, h), (2,), **dtypes, name="kv_einsum")()
         out = _Weight((config.num_heads, h, d), (0, 1), **dtypes, name="attn_vec_einsum")()
 
-        query = product(x, query, over=(1,))
+        query = product(x[:, -self.tail :], query, over=(1,))
         key, value = (product(x, key_value[i], over=(1,)) for i in range(2))
         if config.qk_norms:
             query, key = RMSNorm(**dtypes, name="query_norm")(query), RMSNorm(**dtypes, name="key_norm")(key)
         angles = positions[..., None].astype(jnp.float32) * kind.frequencies[None, None]
-        query, key = rotate(query, angles), rotate(key, angles)
+        query, key = rotate(query, angles[:, -self.tail :]), rotate(key, angles)
         seen = KeysValues(key, value) if past is None else past.write(key, value, slot)
         scale = (config.query_scalar or h) ** -0.5
         mask = masks.everywhere
         if masks.nearby is not None:
             mask = jnp.where(kind.is_local, masks.nearby, mask)
-        y = attend(query, *seen, mask, scale=scale, cap=config.attention_cap)
+        y = attend(query, *seen, mask[:, -self.tail :], scale=scale, cap=config.attention_cap)
         return product(y, out, over=(0, 1)), seen
 
 

@@ -99,8 +99,8 @@ class PaliGemmaModule(GemmaVLM):
         valid = _before(mask_input, n_image, True)
         positions = positions_of(valid)
         masks = self._masks(mask_ar, valid, positions)
-        hidden, keys_values = self.llm(x, positions, masks)
-        return Reading(hidden[:, n_image:], Past(keys_values, positions), valid, valid.sum(axis=-1))
+        hidden, keys_values = self.llm(x, positions, masks, tail=text.shape[1])
+        return Reading(hidden, Past(keys_values, positions), valid, valid.sum(axis=-1))
 
     def _masks(self, mask_ar, valid, positions) -> Masks:
         """The prefix sees all of itself in local layers too: the window bounds the suffix alone."""
