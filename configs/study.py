@@ -20,7 +20,7 @@ def get_config(arg: str = "") -> ConfigDict:
 
 def tiny() -> ConfigDict:
     config = _default()
-    config.train, config.validation, config.test = 2000, 100, 400  # large pyramids take a second each
+    config.train, config.validation, config.test = 1024, 100, 400  # large pyramids take a second each
     config.base.total_steps = 1200
     config.base.schedule.warmup_steps = 50
     config.tune.total_steps = 500
