@@ -96,7 +96,7 @@ def ladders(tables: Tables) -> Figure:
         axes.set(xlim=(0, 1), title=ladder.model)
         axes.set_yticks(range(len(ladder.rungs)), [row.evaluated_on for row, _, _ in ladder.rungs])
         axes.set_ylim(len(ladder.rungs) - 0.5, -0.5)
-    judged = (tables["people"].metric == "accuracy").any()
+    judged = bool((tables["people"].metric == "accuracy").any())
     figure.supxlabel("accuracy; hollow: before tuning" + "; line: the average person" * judged)
     return figure
 
