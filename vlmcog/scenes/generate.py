@@ -57,7 +57,7 @@ _MOST_PROPOSALS = 20_000
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-    """A labelled scene, with how many were simulated for it and how many of those rejected as ambiguous."""
+    """A labelled scene, with how many passed screening for it and how many of those were rejected as ambiguous."""
 
     labelled: LabelledScene
     simulated: int

@@ -51,12 +51,13 @@ def label(blocks: Sequence[Block], rng: np.random.Generator, *, removed: int | N
       rng: the source of the perturbations.
       removed: the index of the block to be taken away, where the question is what that would do.
     """
+    blocks = tuple(blocks)
     margin = tower_margin(blocks) if removed is None and is_column(blocks) else None
     if overlapping(blocks) or (margin is not None and abs(margin) < UNAMBIGUOUS):
         return None
-    if removed is not None and not stands(tuple(blocks)):
+    if removed is not None and not stands(blocks):
         return None
-    truth = motion_without(tuple(blocks), removed)
+    truth = motion_without(blocks, removed)
     if margin is not None and any(truth.fell) != (margin < 0):
         return None
     equilibrium = _equilibrium(truth, [block for index, block in enumerate(blocks) if index != removed])

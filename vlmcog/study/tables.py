@@ -69,7 +69,8 @@ def alignment(results: Results) -> pd.DataFrame:
         if results.has_people(column):
             scores = results.scores(row, column, PEARSON)
             estimate = crossed_mean(scores)
-            ends = np.clip([estimate.interval().low, estimate.interval().high], -1.0, 1.0)
+            interval = estimate.interval()
+            ends = np.clip([interval.low, interval.high], -1.0, 1.0)
             cells.append((row.name, column.name, estimate.value, *ends, *scores.shape))
     return pd.DataFrame(cells, columns=["model", "evaluated_on", PEARSON, "ci_low", "ci_high", *_SIZES])
 
