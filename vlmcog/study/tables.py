@@ -48,7 +48,7 @@ def make(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def matrix(results: Results) -> pd.DataFrame:
-    """Returns the accuracy, and the gain over the base model, of every model on every set."""
+    """Returns the accuracy of every model on every set, and the gain over the base model; NaN for that itself."""
     return pd.DataFrame([_cell(results, row, column) for row, column in _cells(results)], columns=[*_MATRIX, *_SIZES])
 
 
@@ -121,20 +121,21 @@ def _cells(results: Results) -> Iterator[tuple[Row, Column]]:
 
 def _cell(results: Results, row: Row, column: Column) -> dict[str, Any]:
     scores = results.scores(row, column)
-    estimate, gain = crossed_mean(scores), results.gain(row, column)
-    return {
+    estimate = crossed_mean(scores)
+    cell = {
         "model": row.name,
         "evaluated_on": column.name,
         "relation": design.relation(row, column),
         "accuracy": estimate.value,
         "ci_low": max(estimate.interval().low, 0.0),
         "ci_high": min(estimate.interval().high, 1.0),
-        "gain": gain.value,
-        "gain_low": gain.interval().low,
-        "gain_high": gain.interval().high,
         "seeds": scores.shape[0],
         "items": scores.shape[1],
     }
+    if row.name == design.BASE:
+        return cell
+    gain = results.gain(row, column)
+    return cell | {"gain": gain.value, "gain_low": gain.interval().low, "gain_high": gain.interval().high}
 
 
 def _items(results: Results, row: Row, column: Column) -> pd.DataFrame:
