@@ -1,19 +1,22 @@
 """Times steps of fine-tuning beside transformers and peft in torch; prints a table of time and memory.
 
-    PYTHONPATH=. python scripts/benchmark_training.py [--threads 1] [--steps 7] [--rows full lora full-bf16 lora-bf16]
+    PYTHONPATH=. python scripts/benchmark_training.py [--turns 3] [--rows full lora full-bf16 lora-bf16] [--parts 1 4]
 
 Both train the same PaliGemma (an image tower of 12 layers of 384 for 256 image tokens, a decoder of 8 layers of 512, a
 vocabulary of 32,000) from the same file of random weights on the same batch of 8 images and 32 tokens of text, all of
 its parameters or adapters of rank 16 on every matrix of tower and decoder, by AdamW with the gradient clipped at a norm
-of 1. Each is a process of its own, told in turn to take a step, so that what slows this machine slows both. The first
-losses must agree. `bf16` rows compute in bfloat16 on float32 parameters: ours as a config asks for it, theirs by
-autocast.
+of 1. Each is a process of its own, told in turn to take three steps, so that what slows this machine slows both. The
+first of the three is not counted: memory that a side has freed may be taken from a virtual machine while it waits, and
+comes back slowly, which happens in no run of one's own. The first losses must agree. `bf16` rows compute in bfloat16 on
+float32 parameters: ours as a config asks for it, theirs by autocast. In parts, gradients are added up: ours by
+`optimizer.accumulate`, theirs by a backward pass each.
 
 Needs torch, transformers and peft beside this package.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -34,6 +37,7 @@ from vlmcog.errors import UserError
 TEXT = {"prefix_length": 26, "suffix_length": 6}
 VOCABULARY = 32_000
 RANK = 16
+STEPS_A_TURN = 3
 ROWS = ("full", "lora", "full-bf16", "lora-bf16")
 LARGEST_DIFFERENCE = {False: 1e-4, True: 5e-2}  # of first losses, in float32 and in bfloat16
 
@@ -45,9 +49,10 @@ Step = Callable[[], float]  # takes a step; returns the loss before it
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1, help="of each side (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=7, help="that are timed, after two (default: %(default)s)")
+    parser.add_argument("--turns", type=int, default=3, help="of each side (default: %(default)s)")
     parser.add_argument("--batch_size", type=int, default=8, help="(default: %(default)s)")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, help="(default: all)")
+    parser.add_argument("--parts", nargs="+", type=int, default=(1, 4), help="of a batch, for each row (default: 1 4)")
     parser.add_argument("--side", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
@@ -56,32 +61,35 @@ def main(argv: Sequence[str]) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         _write_checkpoint(folder)
-        print("| row | ours, ms | theirs, ms | theirs / ours | ours, GiB | theirs, GiB | losses apart by |")
-        print("|---|---|---|---|---|---|---|")
-        for row in args.rows:
-            print(_measure(row, folder, args), flush=True)
+        print("| row | parts | ours, ms | theirs, ms | theirs / ours | ours, GiB | theirs, GiB | losses apart by |")
+        print("|---|---|---|---|---|---|---|---|")
+        for row, parts in itertools.product(args.rows, args.parts):
+            print(_measure(row, parts, folder, args), flush=True)
 
 
-def _measure(row: str, folder: str, args: argparse.Namespace) -> str:
+def _measure(row: str, parts: int, folder: str, args: argparse.Namespace) -> str:
     with contextlib.ExitStack() as stack:
-        sides = {side: stack.enter_context(_Side(side, row, folder, args)) for side in ("ours", "theirs")}
+        sides = {side: stack.enter_context(_Side(side, row, parts, folder, args)) for side in ("ours", "theirs")}
         first = {side: process.step() for side, process in sides.items()}
         apart = abs(first["ours"]["loss"] - first["theirs"]["loss"])
         if not apart <= LARGEST_DIFFERENCE["bf16" in row]:
             raise UserError(f"row {row}: the first losses are {first}; they are to train the same model")
-        steps = [{side: process.step() for side, process in sides.items()} for _ in range(args.steps + 1)][1:]
-    times = {side: statistics.median(step[side]["ms"] for step in steps) for side in sides}
-    peaks = [steps[-1][side]["gib"] for side in sides]
+        steps: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+        for _ in range(args.turns):
+            for side, process in sides.items():
+                steps[side] += [process.step() for _ in range(STEPS_A_TURN)][1:]
+    times = {side: statistics.median(step["ms"] for step in steps[side]) for side in sides}
+    peaks = [steps[side][-1]["gib"] for side in sides]
     ratio = times["theirs"] / times["ours"]
-    cells = [row, *(f"{ms:.0f}" for ms in times.values()), f"{ratio:.2f}", *(f"{gib:.2f}" for gib in peaks)]
+    cells = [row, str(parts), *(f"{ms:.0f}" for ms in times.values()), f"{ratio:.2f}", *(f"{gib:.2f}" for gib in peaks)]
     return f"| {' | '.join(cells)} | {apart:.1e} |"
 
 
 class _Side:
     """A process that takes a step whenever it is told to."""
 
-    def __init__(self, side: str, row: str, folder: str, args: argparse.Namespace) -> None:
-        options = ["--side", side, "--rows", row, "--folder", folder]
+    def __init__(self, side: str, row: str, parts: int, folder: str, args: argparse.Namespace) -> None:
+        options = ["--side", side, "--rows", row, "--parts", str(parts), "--folder", folder]
         options += ["--threads", str(args.threads), "--batch_size", str(args.batch_size)]
         command = [sys.executable, __file__, *options]
         self.process = subprocess.Popen(
@@ -125,21 +133,23 @@ def _batch(args: argparse.Namespace) -> dict[str, np.ndarray]:
     return {"image": rng.uniform(-1, 1, (args.batch_size, 224, 224, 3)).astype(np.float32), **words}
 
 
-def _config(row: str, folder: str, batch_size: int) -> Any:
+def _config(args: argparse.Namespace) -> Any:
     from vlmcog.training.config import from_config_dict
 
+    row, parts = args.rows[0], args.parts[0]
     adapters = {"rank": RANK, "alpha": 2.0 * RANK}
+    adamw = {"method": "adamw", "learning_rate": 1e-4, "beta2": 0.999, "clip_norm": 1.0}
     return from_config_dict(
         {
             "model": {
                 "size": "custom",
-                "config_json": str(pathlib.Path(folder) / "config.json"),
+                "config_json": str(pathlib.Path(args.folder) / "config.json"),
                 "image_size": 224,
                 "compute_dtype": "bfloat16" if "bf16" in row else "float32",
                 **TEXT,
             },
-            "data": {"batch_size": batch_size},
-            "optimizer": {"method": "adamw", "learning_rate": 1e-4, "beta2": 0.999, "clip_norm": 1.0},
+            "data": {"batch_size": args.batch_size},
+            "optimizer": {**adamw, "accumulate": parts},
             "schedule": {"warmup_steps": 0, "decay": "constant"},
             "lora": {"vision": adapters, "language": adapters} if "lora" in row else {},
         }
@@ -171,7 +181,7 @@ def _ours(args: argparse.Namespace) -> Step:
     from vlmcog.checkpoints import pretrained
     from vlmcog.training import dry_run, sharding, step
 
-    program = dry_run.trace(_config(args.rows[0], args.folder, args.batch_size))
+    program = dry_run.trace(_config(args))
     model, mesh = program.model, program.mesh
     base = pretrained.load(args.folder, model, jax.eval_shape(model.init, jax.random.key(0)))
     with jax.set_mesh(mesh):
@@ -213,16 +223,20 @@ def _theirs(args: argparse.Namespace) -> Step:
         model = _with_adapters(model)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=1e-4, betas=(0.9, 0.999), weight_decay=1e-2, fused=True)
-    batch = {name: torch.tensor(value) for name, value in _their_batch(model, _batch(args)).items()}
+    batch, n_parts = _their_batch(model, _batch(args)), args.parts[0]
+    cuts = [{name: torch.tensor(value[part::n_parts]) for name, value in batch.items()} for part in range(n_parts)]
 
     def take() -> float:
-        with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in row):
-            loss = model(**batch).loss
-        loss.backward()
+        total = 0.0
+        for cut in cuts:
+            with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in row):
+                loss = model(**cut).loss / n_parts  # each part has as many answer tokens
+            loss.backward()
+            total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        return float(loss.detach())
+        return total
 
     return take
 

@@ -99,7 +99,8 @@ class OptimizerConfig:
       beta2: decay of the mean squared gradient.
       moment_dtype: dtype of the mean gradient. All else that the optimizer keeps is float32.
       clip_norm: the largest global norm of the gradient; 0 leaves it alone.
-      accumulate: parts that a batch is cut into, one after the other, to save memory.
+      accumulate: parts that a batch is cut into, one after the other, to save memory; on a CPU also time, where a step
+        spends much of it on faulting in the temporaries of a large batch.
       average: how their gradients are averaged. `tokens`: sum_k n_k g_k / sum_k n_k with n_k answer tokens in part k,
         the gradient of the whole batch; `parts`: sum_k g_k / K, in which a token of a short part weighs more.
       ema: decay of a running mean of the parameters that learn, which is validated and evaluated in their place; 0 for
