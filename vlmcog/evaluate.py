@@ -60,6 +60,7 @@ def evaluate(
     rescore: bool = False,
     judgments: str | os.PathLike[str] | None = None,
     with_observers: bool = True,
+    with_fits: bool = True,
 ) -> pd.DataFrame:
     """Evaluates the newest checkpoint of a run and returns all metrics of the run so far (`metrics.COLUMNS`).
 
@@ -71,6 +72,7 @@ def evaluate(
       rescore: take the answers that are in the workdir, without the model.
       judgments: a judgment table (CSV or Parquet) of the one dataset that is named, in place of its own.
       with_observers: whether heuristics, simulators and simple cues answer too, as they would beside any other model.
+      with_fits: whether mixed models are fitted where people were asked; a hard one takes minutes.
 
     Raises:
       UserError: no checkpoint; a dataset is unknown, isn't built or has neither truths nor people; stale answers; a
@@ -85,7 +87,7 @@ def evaluate(
     ask = functools.partial(_reread, run) if rescore else _asker(run, batch_size)
     for rung, source in sources.items():
         cues = _shortcuts(rung, source, data_dir) if with_observers else None
-        _score(run, rung, source, ask(rung, source), cues, given)
+        _score(run, rung, source, ask(rung, source), cues, given, with_fits)
     return tables.read_metrics(run.workdir, run=run.name, make_it=make_command(run.workdir))
 
 
@@ -190,6 +192,7 @@ def _score(
     answers: pd.DataFrame,
     shortcuts: Sequence[Shortcut] | None,
     judgments: _Judgments | None,
+    with_fits: bool,
 ) -> None:
     """Writes what follows from the answers on one rung; a run that is cut off keeps the rungs before it.
 
@@ -201,12 +204,12 @@ def _score(
     everyone = pd.concat([answers, others], ignore_index=True) if len(others) else answers
     scored = (
         observers.chance(answers)
-        + _score_each(everyone, people)
+        + _score_each(everyone, people, with_fits)
         + observers.fitted(noise)
         + (observers.unanswered(source) if shortcuts is not None else [])
     )
     if people is not None:
-        scored += mixed_fits.slope(answers, people) + people_lib.people_metrics(answers, people)
+        scored += (mixed_fits.slope(answers, people) if with_fits else []) + people_lib.people_metrics(answers, people)
         means = people_lib.item_table(people, answers.item, evaluated_on=rung.evaluated_on)
         tables.write(means, tables.people_path(run.workdir, rung))
         apart = examples.to_json(examples.differing(source, answers, people))
@@ -228,13 +231,14 @@ def _score(
     tables.update_metrics(run.workdir, rows, run=run.name, make_it=make_command(run.workdir))
 
 
-def _score_each(answers: pd.DataFrame, people: People | None) -> list[Metric]:
+def _score_each(answers: pd.DataFrame, people: People | None, with_fits: bool) -> list[Metric]:
     """Scores the model and the observers alike."""
     scored = []
     for _, own in answers.groupby("model", sort=False):
         scored += metrics.model_metrics(own)
         if people is not None:
-            scored += alignment_metrics(own, people) + mixed_fits.signed_root_r2(own, people)
+            scored += alignment_metrics(own, people)
+            scored += mixed_fits.signed_root_r2(own, people) if with_fits else []
     return scored
 
 

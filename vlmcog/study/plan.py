@@ -94,7 +94,7 @@ class _Planner:
         def work(_: str) -> None:
             from vlmcog.evaluate import evaluate  # slow to import
 
-            evaluate(run, specs, self.folders.data, with_observers=False)
+            evaluate(run, specs, self.folders.data, with_observers=False, with_fits=False)
 
         return self.plan.add(test_name(row, seed), {}, needs, work)
 
