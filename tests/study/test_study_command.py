@@ -3,7 +3,9 @@
 import pathlib
 
 import pandas as pd
+import pytest
 
+from vlmcog.errors import UserError
 from vlmcog.study import plan
 from vlmcog.study.__main__ import main
 from vlmcog.study.config import StudyConfig
@@ -43,3 +45,16 @@ def test_the_smallest_study_from_nothing_to_its_tables(tmp_path, capsys):
     config = config_file.load(CONFIG, (), StudyConfig)
     n = len(plan.make(config, plan.Folders(tmp_path)))
     assert f"{n} of {n} cells done" in capsys.readouterr().out
+
+
+def test_a_missing_base_is_named_before_anything_is_made(tmp_path):
+    arguments = [
+        "--config",
+        CONFIG,
+        "--workdir",
+        str(tmp_path / "study"),
+        f"--config.base_from={tmp_path / 'none.npz'}",
+    ]
+    with pytest.raises(UserError, match=r"base_from='.*none\.npz': nothing is there"):
+        main(arguments)
+    assert not (tmp_path / "study" / "data").exists()

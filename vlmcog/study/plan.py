@@ -49,8 +49,10 @@ def make(config: StudyConfig, folders: Folders) -> Plan:
     """Returns the cells of a study, each after those that it needs.
 
     Raises:
-      UserError: `judgments` or `release` can't be read.
+      UserError: `judgments` or `release` can't be read, or there is nothing at `base_from`.
     """
+    if config.base_from and not pathlib.Path(config.base_from).exists():  # before hours of making sets
+        raise UserError(f"base_from={config.base_from!r}: nothing is there; name a public checkpoint, a folder or file")
     planner = _Planner(config, folders, Plan(), design.columns(config))
     for seed in config.seeds:
         for row in design.rows(config):
