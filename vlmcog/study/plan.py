@@ -49,10 +49,8 @@ def make(config: StudyConfig, folders: Folders) -> Plan:
     """Returns the cells of a study, each after those that it needs.
 
     Raises:
-      UserError: `judgments` or `release` can't be read, or there is nothing at `base_from`.
+      UserError: `judgments` or `release` can't be read.
     """
-    if config.base_from and not pathlib.Path(config.base_from).exists():  # before hours of making sets
-        raise UserError(f"base_from={config.base_from!r}: nothing is there; name a public checkpoint, a folder or file")
     planner = _Planner(config, folders, Plan(), design.columns(config))
     for seed in config.seeds:
         for row in design.rows(config):
@@ -117,7 +115,10 @@ class _Planner:
         return self.plan.add(probe_name(row, seed), {}, needs, work)
 
     def tune(self, row: Row, seed: int) -> str:
-        needs = [self.build(spec) for spec in row.specs]
+        taken = row.name == BASE and bool(
+            self.config.base_from
+        )  # needs no sets: a wrong path shows before they are made
+        needs = [] if taken else [self.build(spec) for spec in row.specs]
         start = judgments = ""
         if row.name != BASE:
             before = self.tune(design.base(self.config), seed)
@@ -129,9 +130,9 @@ class _Planner:
             self.config, row, seed, data_dir=str(self.folders.data), init_from=start, judgments=judgments
         )
         recipe: dict[str, Any] = {"config": _without_paths(config), "judgments": self._digest() if row.judged else ""}
-        if row.name == BASE and self.config.base_from:
+        if taken:
             return self.plan.add(
-                tune_name(row, seed), recipe | {"from": self.config.base_from}, (), self._taken(config)
+                tune_name(row, seed), recipe | {"from": self.config.base_from}, needs, self._taken(config)
             )
         return self.plan.add(tune_name(row, seed), recipe, needs, self._trained(config))
 
@@ -173,7 +174,10 @@ class _Planner:
         def work(stem: str) -> None:
             from vlmcog.training import result  # slow to import
 
-            result.take(self.config.base_from, config, self.folders.run(stem))
+            base = self.config.base_from
+            if not pathlib.Path(base).exists():
+                raise UserError(f"base_from={base!r}: nothing is there; name a public checkpoint, a folder or file")
+            result.take(base, config, self.folders.run(stem))
 
         return work
 
