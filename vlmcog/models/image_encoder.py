@@ -101,8 +101,8 @@ class VisionTransformer(Network):
 def _patches(image: Float[Array, "b height width c"], side: int) -> Float[Array, "b row column y x c"]:
     """Cuts images into squares, leaving out at the bottom and the right what fills none.
 
-    Their product with a kernel is the convolution of that stride, over whose gradient XLA's CPU backend takes twenty
-    times as long.
+    Their product with a kernel is the convolution of that stride, whose gradient alone took XLA's CPU backend a
+    twentieth of a step of fine-tuning.
     """
     rows, columns = (length // side for length in image.shape[1:3])
     image = image[:, : rows * side, : columns * side]
