@@ -115,9 +115,8 @@ class _Planner:
         return self.plan.add(probe_name(row, seed), {}, needs, work)
 
     def tune(self, row: Row, seed: int) -> str:
-        taken = row.name == BASE and bool(
-            self.config.base_from
-        )  # needs no sets: a wrong path shows before they are made
+        # A public base needs no sets, so that it comes first and a wrong path shows before they are made.
+        taken = row.name == BASE and bool(self.config.base_from)
         needs = [] if taken else [self.build(spec) for spec in row.specs]
         start = judgments = ""
         if row.name != BASE:
