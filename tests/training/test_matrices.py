@@ -6,7 +6,8 @@ import pytest
 
 from vlmcog.models import registry
 from vlmcog.models.config import ModelConfig
-from vlmcog.training import adapters
+from vlmcog.models.products import Reread
+from vlmcog.training import adapters, reread
 from vlmcog.training.config import LoraConfig, PartLora
 from vlmcog.training.matrices import matrix_of, part_of
 
@@ -46,3 +47,21 @@ def test_adapters_fit_every_matrix_and_merge_into_it(family):
     names = {name.removesuffix(adapters.A) for name in adapters.flatten(params) if name.endswith(adapters.A)}
     assert names == {name for name in adapters.flatten(base) if matrix_of(name)}
     assert {part_of(name) for name in names} == {"vision", "connector", "language"}
+
+
+def test_every_stack_of_matrices_can_be_read_anew(family):
+    model, base, batch = family
+    reads = {}
+
+    def loss(params):
+        reads.update(adapters.flatten(reread.stacked(params)))
+        return model.loss(reread.stacked(params), batch)[0]
+
+    assert jax.eval_shape(jax.grad(loss), base) == base
+    found = {name for name, leaf in reads.items() if isinstance(leaf, Reread)}
+    assert found == {name for name, leaf in adapters.flatten(base).items() if _is_stack(name, leaf)}
+
+
+def _is_stack(name, leaf):
+    matrix = matrix_of(name)
+    return matrix is not None and len(leaf.shape) > len(matrix.summed + matrix.left)

@@ -163,13 +163,16 @@ class Gemma(Network):
 
     def _cut(self, tail: int, x: Array, own: Any, *shared: Any) -> tuple[Array, KeysValues]:
         """Runs the last layer on the last tokens alone, since nobody reads what it makes of the others."""
-        stacked = {"params": self.layers.variables["params"]}, own
-        params, own = jax.tree.map(lambda leaf: leaf[:-1], stacked)
+        leaves, tree = jax.tree.flatten(({"params": self.layers.variables["params"]}, own))
+        # By one split: the gradients of two slices would be two whole stacks.
+        halves = [jax.lax.split(leaf, (len(leaf) - 1, 1)) for leaf in leaves]
+        first, last = (tree.unflatten(half) for half in zip(*halves, strict=True))
+        params, own = first
         x, earlier = self._stack(self.config.depth - 1, parent=None).apply(params, x, own, *shared, rngs=self._rngs())
-        params, own = jax.tree.map(lambda leaf: leaf[-1], stacked)
-        last = nn.remat(_Block) if self.remat else _Block
-        last = last(self.config, self.dropout, **dtypes_of(self), tail=tail, parent=None)
-        x, latest = last.apply(params, x, own, *shared, rngs=self._rngs())
+        params, own = jax.tree.map(lambda leaf: leaf[0], last)
+        block = nn.remat(_Block) if self.remat else _Block
+        layer = block(self.config, self.dropout, **dtypes_of(self), tail=tail, parent=None)
+        x, latest = layer.apply(params, x, own, *shared, rngs=self._rngs())
         return x, jax.tree.map(lambda layers, layer: jnp.concatenate([layers, layer[None]]), earlier, latest)
 
     def _rngs(self) -> dict[str, PRNGKeyArray]:

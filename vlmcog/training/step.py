@@ -11,10 +11,13 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from vlmcog.models.boundary import Batch, Metrics, Params, VisionLanguageModel
-from vlmcog.training import accumulation, objective, sharding
+from vlmcog.training import accumulation, objective, reread, sharding
 from vlmcog.training.config import MeshConfig
 from vlmcog.training.flops import OPTIMIZER
 from vlmcog.training.optimizer import Optimizer
+
+# XLA's own order on CPU is for many kernels at once: it copies all layers' weights out of their stacks first.
+LEAN = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 
 
 @jax.tree_util.register_dataclass
@@ -57,14 +60,15 @@ def train_step(
     The metrics are `loss` (nats an answer token) and `token_accuracy` before the step, `grad_norm` before clipping, and
     `learning_rate`.
     """
+    settings = optimizer.config
     rng = jax.random.fold_in(state.rng, state.step)
     learning, frozen = optimizer.split(state.params)
 
     def loss(learning: Params, batch: Batch, rng: PRNGKeyArray) -> tuple[Array, Metrics]:
         params = optimizer.attach(optimizer.join(learning, frozen), jax.random.fold_in(rng, 1))
+        params = reread.stacked(params) if settings.accumulate > 1 and not model.config.scan else params
         return objective.loss(model, params, batch, rng)
 
-    settings = optimizer.config
     metrics, gradients = accumulation.value_and_grad(
         loss, learning, batch, rng, parts=settings.accumulate, average=settings.average
     )
@@ -146,8 +150,12 @@ def evaluated(optimizer: Optimizer, state: TrainState) -> Params:
 
 def compiled_step(model: VisionLanguageModel, optimizer: Optimizer, abstract: TrainState) -> TrainStep:
     """Returns `train_step` as a function of state and batch, which takes over the memory of the state it is given."""
-    step = functools.partial(train_step, model, optimizer)
-    return jax.jit(step, donate_argnums=0, out_shardings=(_shardings(abstract), abstract.step.sharding))
+    return jax.jit(
+        functools.partial(train_step, model, optimizer),
+        donate_argnums=0,
+        out_shardings=(_shardings(abstract), abstract.step.sharding),
+        compiler_options=LEAN if jax.default_backend() == "cpu" else None,
+    )
 
 
 def _shardings(abstract: Any) -> Any:
