@@ -19,11 +19,11 @@ OTHERS = [{"fsdp": 8}, {"data": 8, "fsdp": 1}, {"fsdp": 1, "tensor": 2}, {"data"
 class Run:
     """Two steps of training on a mesh, and what was compiled for them."""
 
-    def __init__(self, mesh, **model):
+    def __init__(self, mesh, accumulate=1, **model):
         config = from_config_dict(
             {
                 "model": {"size": "nano", "image_size": 16, "scan": True, **model},
-                "optimizer": {"method": "adamw"},
+                "optimizer": {"method": "adamw", "accumulate": accumulate},
                 "schedule": {"warmup_steps": 0},
                 "data": {"batch_size": 8},
                 "mesh": mesh,
@@ -47,11 +47,11 @@ class Run:
         self.state, self.compiled = state, train_step._cache_size()  # pyright: ignore[reportFunctionMemberAccess]
 
 
-_run = functools.cache(lambda items, **model: Run(dict(items), **model))
+_run = functools.cache(lambda items, **changes: Run(dict(items), **changes))
 
 
-def _on(mesh, **model):
-    return _run(tuple(mesh.items()), **model)
+def _on(mesh, **changes):
+    return _run(tuple(mesh.items()), **changes)
 
 
 @pytest.mark.parametrize("mesh", [MIXED, *[pytest.param(mesh, marks=pytest.mark.slow) for mesh in OTHERS]], ids=str)
@@ -91,6 +91,13 @@ def test_tensor_devices_divide_heads_and_mlp_widths():
     assert layers["mlp"]["gating_einsum"].sharding.spec == PartitionSpec(None, None, "fsdp", "tensor")
     assert layers["mlp"]["linear"].sharding.spec == PartitionSpec(None, "tensor", "fsdp")
     assert layers["attn"]["kv_einsum"]["w"].sharding.spec == PartitionSpec(None, None, None, "fsdp")  # one head, on all
+
+
+@pytest.mark.parametrize("mesh", [MIXED, pytest.param(ONE, marks=pytest.mark.slow)], ids=str)
+def test_unrolled_layers_in_parts_train_as_a_loop_on_the_whole_batch(mesh):
+    """Where weights are read anew in the backward pass."""
+    for many, one in zip(_on(mesh, accumulate=2, scan=False).rows, _on(ONE).rows, strict=True):
+        assert many == pytest.approx(one, rel=1e-5)
 
 
 @pytest.mark.slow
