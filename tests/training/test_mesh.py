@@ -93,9 +93,9 @@ def test_tensor_devices_divide_heads_and_mlp_widths():
     assert layers["attn"]["kv_einsum"]["w"].sharding.spec == PartitionSpec(None, None, None, "fsdp")  # one head, on all
 
 
-@pytest.mark.parametrize("mesh", [MIXED, pytest.param(ONE, marks=pytest.mark.slow)], ids=str)
+@pytest.mark.parametrize("mesh", [ONE, pytest.param(MIXED, marks=pytest.mark.slow)], ids=str)
 def test_unrolled_layers_in_parts_train_as_a_loop_on_the_whole_batch(mesh):
-    """Where weights are read anew in the backward pass."""
+    """On one device, weights are read anew in the backward pass."""
     for many, one in zip(_on(mesh, accumulate=2, scan=False).rows, _on(ONE).rows, strict=True):
         assert many == pytest.approx(one, rel=1e-5)
 

@@ -1,6 +1,7 @@
 """Which weights the backward pass reads anew, to keep no copy of them meanwhile: those of unrolled layers, in parts.
 
-Where the whole batch is one part, XLA's CPU backend undoes it: it finds out that the two readings are of one array.
+Done where it was measured, on one CPU in an order for memory. Where the whole batch is one part, XLA undoes it: it
+finds that both readings are of one array.
 """
 
 import dataclasses
