@@ -9,7 +9,6 @@ import pytest
 import qwix
 
 from vlmcog.errors import UserError
-from vlmcog.models.config import ModelConfig
 from vlmcog.models.products import dequantise, product
 from vlmcog.training import adapters, optimizer, sharding, step
 from vlmcog.training.config import LoraConfig, PartLora, from_config_dict
@@ -23,8 +22,6 @@ BATCH = {"x": RNG.normal(size=(8, 16)).astype(np.float32), "y": RNG.normal(size=
 
 class Small:
     """Four matrices, one of each kind that a model stores, in the names of the real ones; compiles in a blink."""
-
-    config = ModelConfig()
 
     def init(self, rng):
         keys = iter(jax.random.split(rng, 4))

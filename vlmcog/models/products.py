@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-NARROW = 128  # columns of a weight, up to which writing it transposed costs less than its gradient gains
+NARROW = 128  # columns of a weight that costs little to write out transposed
 
 
 @jax.tree_util.register_dataclass
